@@ -1,0 +1,55 @@
+/** Numeric type of a tensor. */
+export type DType = 'f32' | 'bf16' | 'f16' | 'i32';
+
+/** One rotary table: the first `2 * inverseFrequencies.length` values of a head turn by `position * inverseFrequencies[i]`. */
+export interface Rope {
+  readonly inverseFrequencies: readonly number[];
+  /** Multiplies cosines and sines (YaRN's attention factor). */
+  readonly scale: number;
+}
+
+/** What differs between the layers of one model. */
+export interface LayerDescription {
+  /** Index into {@link ModelDescription.ropes}; -1: this layer has no positions. */
+  readonly rope: number;
+  /** Positions that a row sees, its own included; 0: all. */
+  readonly slidingWindow: number;
+}
+
+/**
+ * What a decoder is made of, in neutral terms: nothing in it names a model family. Architectures derive it from `config.json`.
+ */
+export interface ModelDescription {
+  readonly layers: number;
+  readonly hiddenSize: number;
+  readonly headDim: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly intermediateSize: number;
+  /** Rows of the embedding; a tokenizer may know fewer. */
+  readonly vocabSize: number;
+  readonly maxPositions: number;
+  readonly normEps: number;
+  /** 1 where a norm multiplies by `1 + weight`, else 0. */
+  readonly normWeightOffset: number;
+  readonly activation: 'silu' | 'gelu' | 'geluTanh';
+  /** Multiplies query · key. */
+  readonly attentionScale: number;
+  /** `cap * tanh(x / cap)` on attention scores and logits; 0: none. */
+  readonly attentionSoftCap: number;
+  readonly logitSoftCap: number;
+  readonly embeddingScale: number;
+  readonly residualScale: number;
+  readonly logitScale: number;
+  /** RMSNorm on the input of attention and MLP. */
+  readonly preNorm: boolean;
+  /** RMSNorm on the output of attention and MLP, before it joins the residual stream. */
+  readonly postNorm: boolean;
+  /** RMSNorm of queries and keys: per head, or over the whole projection. */
+  readonly qkNorm: 'none' | 'head' | 'all';
+  readonly finalNorm: boolean;
+  readonly ropes: readonly Rope[];
+  readonly layer: readonly LayerDescription[];
+  /** Whether the head shares the embedding's weights. */
+  readonly tied: boolean;
+}

@@ -1,0 +1,53 @@
+#pragma once
+#include <cstdint>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "device.h"
+#include "sampling.h"
+#include "tensor.h"
+
+// The table of ops. Each checks shapes and dtypes on the calling thread (Error(kShape) names the op, what came and what was expected),
+// enqueues, and returns new tensors. Indices on the device are checked there. Sums keep one order per row.
+namespace foretoken::ops {
+
+using Operand = std::variant<Tensor, float>;
+
+Tensor linear(Device&, const Tensor& x, const Tensor& weight, const Tensor* bias);
+Tensor silu(Device&, const Tensor& x);
+Tensor exp(Device&, const Tensor& x);
+Tensor add(Device&, const Operand& a, const Operand& b);   // f32 with f32, i32 with i32; broadcast, aligned on the right
+Tensor mul(Device&, const Operand& a, const Operand& b);
+Tensor div(Device&, const Operand& a, const Operand& b);
+Tensor less(Device&, const Operand& a, const Operand& b);  // i32 0 or 1
+Tensor where(Device&, const Tensor& mask, const Operand& a, const Operand& b);
+Tensor sum(Device&, const Tensor& x);                      // last axis, kept with length 1
+Tensor rms_norm(Device&, const Tensor& x, const Tensor& weight, float eps);
+Tensor log_softmax(Device&, const Tensor& x);
+Tensor concat(Device&, const std::vector<Tensor>& parts, int axis);
+Tensor reshape(const Tensor& x, std::vector<int64_t> shape);
+Tensor gather(Device&, const Tensor& x, const Tensor& index, int axis);
+std::pair<Tensor, Tensor> top_k(Device&, const Tensor& x, int k, const ChoiceSpec* noise);  // values, indices
+std::pair<Tensor, Tensor> div_mod(Device&, const Tensor& x, int32_t by);
+struct Prefixes { Tensor tokens, parents, node_of; };
+Prefixes merge_prefixes(Device&, const Tensor& beams);
+struct Selected { Tensor tokens, parents, scores, index; };
+Selected select_tree(Device&, const Tensor& tokens, const Tensor& parents, const Tensor& scores, const std::vector<int32_t>& counts);
+
+// Verification over a packed forest: a row is named by its index in the pack; row_start has one more entry than there are sequences.
+struct Verdict { Tensor path, length, next; };
+/** From each root to the child whose token equals the choice after its parent, as far as there is one; the first such child in row order. */
+Verdict accept_chosen(Device&, const Tensor& tokens, const Tensor& parents, const Tensor& choices, const std::vector<int32_t>& row_start, int max_depth);
+/** From each root to child[row] until that is -1; next[row] of the last row follows. */
+Verdict walk(Device&, const Tensor& child, const Tensor& next, const std::vector<int32_t>& row_start, int max_depth);
+/** Children of each row in row order, -1 padded: [rows, max_width]. */
+Tensor children(Device&, const Tensor& tokens, const Tensor& parents, int max_width);
+/** One token per row by weights [rows, vocab] that need no normalising and a uniform [rows] in (0, 1). */
+Tensor sample(Device&, const Tensor& weights, const Tensor& uniform);
+/** Uniforms [rows] of a stream, keyed like the noise. */
+Tensor uniform(Device&, const ChoiceSpec& spec);
+/** Processed distributions [rows, vocab] of logits [rows, vocab]. */
+Tensor probs(Device&, const Tensor& logits, const ChoiceSpec& spec);
+
+}  // namespace foretoken::ops

@@ -1,0 +1,56 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "tensor.h"
+
+namespace foretoken {
+
+/** How one request's tokens are chosen. Filters that are off: top_k 0, top_p 1, min_p 0. */
+struct Sampler {
+  float temperature = 0;  // 0: argmax, ties to the lowest id
+  int32_t top_k = 0;
+  float top_p = 1, min_p = 0;
+  uint64_t seed = 0;
+  uint32_t sample = 0;  // number of the sample of `n`
+  uint32_t stream = 0;  // 0: the target's own choices
+  bool filters() const { return temperature > 0 && (top_k > 0 || top_p < 1 || min_p > 0); }
+};
+
+/** Which sampler and which position each row uses. */
+struct ChoiceSpec {
+  std::vector<Sampler> samplers;
+  std::vector<int32_t> row_sampler;  // [rows] index into samplers
+  Tensor positions;                  // [rows] i32; the chosen token stands at positions[row] + position_offset
+  int32_t position_offset = 0;
+};
+
+/** Philox4x32-10. */
+void philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+/** Strictly inside (0, 1): (x + 0.5) / 2^32, rounded into the open interval. */
+float uniform_open(uint32_t x);
+/** -log(-log(u)) of the noise keyed by the seed and counted by (position, token, sample, stream). */
+float gumbel(const Sampler& sampler, uint32_t position, uint32_t token);
+/** No gumbel() exceeds it. */
+extern const float kMaxGumbel;
+
+/** The best token so far. Merging two in any order gives the same: larger score wins, ties to the lower id. */
+struct Best {
+  float score;
+  int32_t token = -1;
+};
+/**
+ * Continues one row's choice over logits [count] of the tokens first_token, first_token + 1, …: score = logit / temperature + gumbel, or the
+ * logit itself at temperature 0. Exact: tokens that cannot win with the largest noise skip Philox. NaN never wins. No filters here.
+ */
+void choose_over(const float* logits, int count, int first_token, const Sampler& sampler, uint32_t position, Best& best);
+/**
+ * The filter pass over whole rows: temperature, top-k (keeps ties of the k-th), top-p (ascending, drops while the cumulative probability
+ * ≤ 1 - top_p, keeps at least one; ties by id), min-p, each on the renormalised result of the one before; then Gumbel-max among the kept.
+ */
+int32_t choose_filtered(const float* logits, int vocab, const Sampler& sampler, uint32_t position);
+/** The processed distribution of one row in f32 (what choose_filtered draws from; one-hot at temperature 0). */
+void processed_probs(const float* logits, int vocab, const Sampler& sampler, float* probs);
+
+}  // namespace foretoken
