@@ -1,14 +1,9 @@
 #pragma once
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "cpu_kernels.h"
 
@@ -20,13 +15,16 @@ namespace foretoken {
  */
 class ThreadPool {
  public:
+  /** `threads` in all, the caller's included; at least 1. */
   explicit ThreadPool(int threads);
   ~ThreadPool();
   int size() const { return size_; }
-  /** Runs `job(thread)` once on every thread and returns when all are done. */
+  /** Runs `job(thread)` once on every thread and returns when all are done; rethrows the first exception. Never from inside a job. */
   void run(const std::function<void(int)>& job);
   /** Calls `body(begin, end)` over [0, count) in contiguous shares of at least `grain`; runs inline when one share is enough. */
   void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
+  /** The same with the number of the thread, for scratch memory: `body(thread, begin, end)`. */
+  void parallel_shares(int64_t count, int64_t grain, const std::function<void(int, int64_t, int64_t)>& body);
 
  private:
   struct State;
@@ -41,27 +39,28 @@ class ThreadPool {
 class Device {
  public:
   Device(int threads, const CpuKernels& kernels);
-  ~Device();  // drops what is queued, waits for what runs
+  /** Drops what is queued and waits for what runs; from inside a command, the thread ends after that command. */
+  ~Device();
 
   /** Throws Error(kDisposed) after close() and Error(kDevice) once the device is lost. `op` names the command in errors. */
   void enqueue(const char* op, std::function<void()> command);
-  /** Like enqueue; afterwards calls `done(nullptr)` on the device thread, or `done(message)` with the first failure. Always called once. */
+  /**
+   * Runs `command`, then calls `done(nullptr)` on the device thread, or `done(message)` with the first failure, or when close() dropped
+   * it. Always called once, unless this throws: Error(kDisposed) after close(). A lost device still answers through `done`.
+   */
   void enqueue_completion(const char* op, std::function<void()> command, std::function<void(const std::string* failure)> done);
+  /** Refuses new commands and drops those that have not begun. Does not wait. */
   void close();
 
-  ThreadPool& pool() { return pool_; }
+  ThreadPool& pool() { return *pool_; }
   const CpuKernels& kernels() const { return kernels_; }
 
  private:
-  struct Command { const char* op; std::function<void()> run; std::function<void(const std::string*)> done; };
-  void loop();
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Command> queue_;
-  bool closed_ = false;
-  std::string failure_;  // not empty: the device is lost
+  struct State;
+  static void loop(State& state);
+  std::shared_ptr<State> state_;  // the thread's own share outlives a device that is destroyed inside a command
   const CpuKernels& kernels_;
-  ThreadPool pool_;
+  std::unique_ptr<ThreadPool> pool_;
   std::thread thread_;
 };
 
