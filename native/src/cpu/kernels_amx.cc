@@ -1,0 +1,7 @@
+#include "kernel_sets.h"
+
+namespace foretoken {
+
+const CpuKernels* amx_kernels() { return nullptr; }
+
+}  // namespace foretoken
