@@ -1,0 +1,131 @@
+// What the families have in common: sizes, a description with the plain choices, and the tensor names most of them use.
+import { describeJson } from '../checkpoint/strict-json.js';
+import type { ModelDescription } from '../description.js';
+import { CheckpointError } from '../errors.js';
+import type { PlannedTensor } from './architecture.js';
+import type { ConfigFields } from './config-fields.js';
+
+/** More is no model but a broken file; it bounds what is built before the tensors are looked up. */
+const MAX_LAYERS = 10_000;
+const MAX_HEAD_DIM = 65_536;
+
+export interface Sizes {
+  readonly layers: number;
+  readonly hiddenSize: number;
+  readonly headDim: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly intermediateSize: number;
+  readonly vocabSize: number;
+  readonly maxPositions: number;
+  readonly normEps: number;
+}
+
+/** What a family's config.json may leave out. */
+export interface SizeDefaults {
+  /** `'heads'`: as many as `num_attention_heads`. */
+  readonly kvHeads: number | 'heads';
+  /** Absent: `hidden_size / num_attention_heads`. */
+  readonly headDim?: number;
+  readonly maxPositions: number;
+  readonly normEps: number;
+}
+
+/** @throws CheckpointError naming the field, what came and what was expected */
+export function readSizes(fields: ConfigFields, defaults: SizeDefaults): Sizes {
+  const layers = fields.integer('num_hidden_layers', { max: MAX_LAYERS });
+  const hiddenSize = fields.integer('hidden_size');
+  const heads = fields.integer('num_attention_heads');
+  // An explicit null means "no grouping" in every family, whatever an absent field means.
+  const kvHeads = fields.integer('num_key_value_heads', { default: defaults.kvHeads === 'heads' || fields.isNull('num_key_value_heads') ? heads : defaults.kvHeads });
+  if (heads % kvHeads !== 0) fields.refuse('num_attention_heads', heads, `a multiple of "num_key_value_heads", ${kvHeads}`);
+  if (!fields.has('head_dim') && defaults.headDim === undefined && hiddenSize % heads !== 0) {
+    throw new CheckpointError(`${fields.source} has "hidden_size": ${hiddenSize}, no multiple of "num_attention_heads", ${heads}, and no "head_dim" that says how long a head is`);
+  }
+  const headDim = fields.integer('head_dim', { default: defaults.headDim ?? hiddenSize / heads, max: MAX_HEAD_DIM });
+  if (headDim % 2 !== 0) throw new CheckpointError(`${fields.source} gives heads of ${headDim} values; rotary positions need an even number`);
+  return {
+    layers, hiddenSize, headDim, heads, kvHeads,
+    intermediateSize: fields.integer('intermediate_size'),
+    vocabSize: fields.integer('vocab_size'),
+    maxPositions: fields.integer('max_position_embeddings', { default: defaults.maxPositions }),
+    normEps: fields.number('rms_norm_eps', { default: defaults.normEps, min: 0, max: 1 }),
+  };
+}
+
+const ACTIVATIONS: ReadonlyMap<string, ModelDescription['activation']> = new Map([
+  ['silu', 'silu'], ['swish', 'silu'], ['gelu', 'gelu'], ['gelu_pytorch_tanh', 'geluTanh'], ['gelu_new', 'geluTanh'],
+]);
+
+/** @throws CheckpointError listing the known ones */
+export function readActivation(fields: ConfigFields, field = 'hidden_act', fallback = 'silu'): ModelDescription['activation'] {
+  return fields.choice(field, ACTIVATIONS, fallback);
+}
+
+/** A decoder with pre-norms, plain residuals and scaled dot products; a family spreads what differs over it. */
+export function plainDecoder(sizes: Sizes): Omit<ModelDescription, 'tied' | 'ropes' | 'layer' | 'activation'> {
+  return {
+    ...sizes,
+    normWeightOffset: 0,
+    attentionScale: sizes.headDim ** -0.5,
+    attentionSoftCap: 0,
+    logitSoftCap: 0,
+    embeddingScale: 1,
+    residualScale: 1,
+    logitScale: 1,
+    preNorm: true,
+    postNorm: false,
+    qkNorm: 'none',
+    finalNorm: true,
+  };
+}
+
+/** Which projections have a bias. */
+export interface Biases {
+  readonly qkv: boolean;
+  readonly o: boolean;
+  readonly mlp: boolean;
+}
+
+/** All tensors but the head, under the names of Llama and the many families that took them over. */
+export function* decoderTensors(sizes: Sizes, biases: Biases, qkNorm: boolean): Iterable<PlannedTensor> {
+  const { hiddenSize, headDim, heads, kvHeads, intermediateSize, vocabSize, layers } = sizes;
+  const hidden = [hiddenSize, 'hidden_size'] as const;
+  const query = [heads * headDim, 'num_attention_heads * head_dim'] as const;
+  const key = [kvHeads * headDim, 'num_key_value_heads * head_dim'] as const;
+  const inner = [intermediateSize, 'intermediate_size'] as const;
+  yield planned('embedding', 'model.embed_tokens.weight', [vocabSize, 'vocab_size'], hidden);
+  yield planned('finalNorm', 'model.norm.weight', hidden);
+  const projections = [
+    ['q', 'self_attn.q_proj', query, hidden, biases.qkv], ['k', 'self_attn.k_proj', key, hidden, biases.qkv], ['v', 'self_attn.v_proj', key, hidden, biases.qkv],
+    ['o', 'self_attn.o_proj', hidden, query, biases.o],
+    ['gate', 'mlp.gate_proj', inner, hidden, biases.mlp], ['up', 'mlp.up_proj', inner, hidden, biases.mlp], ['down', 'mlp.down_proj', hidden, inner, biases.mlp],
+  ] as const;
+  for (let i = 0; i < layers; i++) {
+    const neutral = `layers.${i}.`;
+    const stored = `model.layers.${i}.`;
+    yield planned(`${neutral}attentionNorm`, `${stored}input_layernorm.weight`, hidden);
+    yield planned(`${neutral}mlpNorm`, `${stored}post_attention_layernorm.weight`, hidden);
+    for (const [name, file, rows, columns, bias] of projections) {
+      yield planned(neutral + name, `${stored}${file}.weight`, rows, columns);
+      if (bias) yield planned(`${neutral}${name}.bias`, `${stored}${file}.bias`, rows);
+    }
+    if (!qkNorm) continue;
+    yield planned(`${neutral}qNorm`, `${stored}self_attn.q_norm.weight`, [headDim, 'head_dim']);
+    yield planned(`${neutral}kNorm`, `${stored}self_attn.k_norm.weight`, [headDim, 'head_dim']);
+  }
+}
+
+export function headTensor({ vocabSize, hiddenSize }: Sizes): PlannedTensor {
+  return planned('head', 'lm_head.weight', [vocabSize, 'vocab_size'], [hiddenSize, 'hidden_size']);
+}
+
+function planned(name: string, stored: string, ...axes: readonly (readonly [number, string])[]): PlannedTensor {
+  return { name, stored, shape: axes.map(([size]) => size), meaning: axes.map(([, meaning]) => meaning).join(' × ') };
+}
+
+/** Refuses a field that the family does not implement unless it has the one value that changes nothing. */
+export function expectValue(fields: ConfigFields, name: string, value: boolean): void {
+  const given = fields.boolean(name, value);
+  if (given !== value) fields.refuse(name, given, `${describeJson(value)}: this family has no other`);
+}

@@ -1,0 +1,147 @@
+// Rotary tables from config.json, both as transformers 5 writes them (`rope_parameters`) and as older versions did (`rope_theta`,
+// `rope_scaling`). Math.pow and Math.log are the same bits on every machine here: V8 brings its own.
+import { describeJson } from '../checkpoint/strict-json.js';
+import type { Rope } from '../description.js';
+import { CheckpointError, suggestion } from '../errors.js';
+import type { ConfigFields } from './config-fields.js';
+
+export interface RopeContext {
+  /** Values of a head that turn. Even. */
+  readonly size: number;
+  readonly maxPositions: number;
+  /** Base of the frequencies where config.json names none. */
+  readonly defaultTheta: number;
+}
+
+export interface RopePlan {
+  readonly rope: Rope;
+  /** Positions that the table is meant for, where that is more than `max_position_embeddings`. */
+  readonly maxPositions: number;
+}
+
+interface Base {
+  readonly theta: number;
+  readonly size: number;
+  readonly maxPositions: number;
+  /** `original_max_position_embeddings`, which may stand beside the rope's own fields. */
+  readonly original: number;
+}
+
+type Kind = (fields: ConfigFields, base: Base) => RopePlan;
+
+/**
+ * Reads the one rotary table of a model whose layers share it.
+ *
+ * @throws CheckpointError when the kind of scaling is unknown, or when a field is missing, out of range or contradicts another
+ */
+export function readRope(fields: ConfigFields, { size, maxPositions, defaultTheta }: RopeContext): RopePlan {
+  const modern = fields.object('rope_parameters');
+  const legacy = fields.object('rope_scaling');
+  const outerTheta = fields.has('rope_theta') ? fields.number('rope_theta', { above: 0 }) : undefined;
+  const scaling = modern ?? legacy;
+  const innerTheta = scaling?.has('rope_theta') ? scaling.number('rope_theta', { above: 0 }) : undefined;
+  refuseContradiction(fields, 'rope_theta', outerTheta, innerTheta);
+  const original = fields.integer('original_max_position_embeddings', { default: maxPositions });
+  const base = { theta: innerTheta ?? outerTheta ?? defaultTheta, size, maxPositions, original };
+  refusePartial(fields);
+  if (scaling === undefined) return plainRope(base);
+  refusePartial(scaling);
+  const plan = kindOf(scaling)(scaling, base);
+  scaling.refuseUnread('its kind of rope', []);
+  // Both styles in one file must say the same, or one of them would be ignored.
+  if (modern !== undefined && legacy !== undefined) {
+    const other = kindOf(legacy)(legacy, { ...base, theta: legacy.has('rope_theta') ? legacy.number('rope_theta', { above: 0 }) : base.theta });
+    legacy.refuseUnread('its kind of rope', []);
+    if (JSON.stringify(other) !== JSON.stringify(plan)) throw new CheckpointError(`${fields.source} has "rope_parameters" and "rope_scaling" that contradict each other; remove the wrong one`);
+  }
+  return plan;
+}
+
+function kindOf(scaling: ConfigFields): Kind {
+  const modern = scaling.text('rope_type');
+  const legacy = scaling.text('type');
+  refuseContradiction(scaling, 'rope_type', modern, legacy);
+  const name = modern ?? legacy ?? 'default';
+  const kind = KINDS.get(name);
+  if (kind !== undefined) return kind;
+  throw new CheckpointError(`${scaling.source} has ${modern === undefined ? '"type"' : '"rope_type"'}: ${describeJson(name)}, which is not supported${suggestion(name, KINDS.keys())}`);
+}
+
+function refuseContradiction(fields: ConfigFields, name: string, one: unknown, other: unknown): void {
+  if (one !== undefined && other !== undefined && one !== other) {
+    throw new CheckpointError(`${fields.source} says both ${describeJson(one)} and ${describeJson(other)} for "${name}"; remove the wrong one`);
+  }
+}
+
+/** Families that turn only part of a head pass a smaller `size`; in the others a factor would be ignored. */
+function refusePartial(fields: ConfigFields): void {
+  if (fields.has('partial_rotary_factor') && fields.number('partial_rotary_factor') !== 1) fields.refuse('partial_rotary_factor', fields.number('partial_rotary_factor'), '1: this family turns whole heads');
+}
+
+const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
+  ['default', (_, base) => plainRope(base)],
+  ['linear', linearRope],
+  ['llama3', llama3Rope],
+  ['yarn', yarnRope],
+]);
+
+function plainRope(base: Base): RopePlan {
+  return { rope: { inverseFrequencies: frequencies(base), scale: 1 }, maxPositions: base.maxPositions };
+}
+
+/** Positions divided by a factor (position interpolation, arXiv:2306.15595). */
+function linearRope(fields: ConfigFields, base: Base): RopePlan {
+  const factor = fields.number('factor', { min: 1 });
+  return { rope: { inverseFrequencies: frequencies(base).map((frequency) => frequency / factor), scale: 1 }, maxPositions: base.maxPositions };
+}
+
+/** Llama 3.1: long wavelengths are stretched by a factor, short ones kept, those between blended. */
+function llama3Rope(fields: ConfigFields, base: Base): RopePlan {
+  const factor = fields.number('factor', { min: 1 });
+  const low = fields.number('low_freq_factor', { above: 0 });
+  const high = fields.number('high_freq_factor', { above: 0 });
+  if (high <= low) fields.refuse('high_freq_factor', high, `more than "low_freq_factor", ${low}`);
+  const original = fields.integer('original_max_position_embeddings', { default: base.original });
+  const inverseFrequencies = frequencies(base).map((frequency) => {
+    const wavelength = (2 * Math.PI) / frequency;
+    if (wavelength > original / low) return frequency / factor;
+    if (wavelength < original / high) return frequency;
+    const smooth = (original / wavelength - low) / (high - low);
+    return ((1 - smooth) * frequency) / factor + smooth * frequency;
+  });
+  return { rope: { inverseFrequencies, scale: 1 }, maxPositions: base.maxPositions };
+}
+
+/** YaRN (arXiv:2309.00071): interpolated where a dimension turns less than betaSlow times in the original length, kept where more than betaFast. */
+function yarnRope(fields: ConfigFields, base: Base): RopePlan {
+  const original = fields.integer('original_max_position_embeddings', { default: base.original });
+  const factor = fields.number('factor', { default: base.maxPositions / original, min: 1 });
+  const scale = yarnScale(fields, factor);
+  // Zero means "not given" here, as in the reference.
+  const betaFast = fields.number('beta_fast', { default: 32, min: 0 }) || 32;
+  const betaSlow = fields.number('beta_slow', { default: 1, min: 0 }) || 1;
+  const whole = fields.boolean('truncate', true);
+  const dimension = (turns: number): number => (base.size * Math.log(original / (turns * 2 * Math.PI))) / (2 * Math.log(base.theta));
+  const first = Math.max(whole ? Math.floor(dimension(betaFast)) : dimension(betaFast), 0);
+  const last = Math.min(whole ? Math.ceil(dimension(betaSlow)) : dimension(betaSlow), base.size - 1);
+  const span = first === last ? 0.001 : last - first;
+  const inverseFrequencies = frequencies(base).map((frequency, i) => {
+    const kept = 1 - Math.min(Math.max((i - first) / span, 0), 1);
+    return (frequency / factor) * (1 - kept) + frequency * kept;
+  });
+  if (!inverseFrequencies.every(Number.isFinite)) fields.refuse('rope_theta', base.theta, 'a base other than 1');
+  return { rope: { inverseFrequencies, scale }, maxPositions: Math.max(base.maxPositions, Math.floor(original * factor)) };
+}
+
+/** The attention factor that multiplies cosines and sines. */
+function yarnScale(fields: ConfigFields, factor: number): number {
+  const given = fields.has('attention_factor') ? fields.number('attention_factor', { min: 0 }) : undefined;
+  const mscale = fields.number('mscale', { default: 0 });
+  const mscaleAll = fields.number('mscale_all_dim', { default: 0 });
+  const scaleOf = (by: number): number => (factor <= 1 ? 1 : 0.1 * by * Math.log(factor) + 1);
+  return given ?? (mscale !== 0 && mscaleAll !== 0 ? scaleOf(mscale) / scaleOf(mscaleAll) : scaleOf(1));
+}
+
+function frequencies({ theta, size }: Base): number[] {
+  return Array.from({ length: size / 2 }, (_, i) => 1 / theta ** ((2 * i) / size));
+}
