@@ -12,14 +12,16 @@
 // enqueues, and returns new tensors. Indices on the device are checked there. Sums keep one order per row.
 namespace foretoken::ops {
 
-using Operand = std::variant<Tensor, float>;
+/** A number takes the dtype of the tensor beside it; beside an i32 tensor it must be an integer. */
+using Operand = std::variant<Tensor, double>;
 
+// Wherever f32 is read, a bf16 tensor (weights as stored) is read too; results are f32. `gather`, `concat` and `reshape` keep the dtype.
 Tensor linear(Device&, const Tensor& x, const Tensor& weight, const Tensor* bias);
 Tensor silu(Device&, const Tensor& x);
 Tensor exp(Device&, const Tensor& x);
-Tensor add(Device&, const Operand& a, const Operand& b);   // f32 with f32, i32 with i32; broadcast, aligned on the right
+Tensor add(Device&, const Operand& a, const Operand& b);   // f32 with f32, i32 with i32 (wraps); broadcast, aligned on the right
 Tensor mul(Device&, const Operand& a, const Operand& b);
-Tensor div(Device&, const Operand& a, const Operand& b);
+Tensor div(Device&, const Operand& a, const Operand& b);   // f32 only; div_mod divides i32
 Tensor less(Device&, const Operand& a, const Operand& b);  // i32 0 or 1
 Tensor where(Device&, const Tensor& mask, const Operand& a, const Operand& b);
 Tensor sum(Device&, const Tensor& x);                      // last axis, kept with length 1
@@ -27,15 +29,24 @@ Tensor rms_norm(Device&, const Tensor& x, const Tensor& weight, float eps);
 Tensor log_softmax(Device&, const Tensor& x);
 Tensor concat(Device&, const std::vector<Tensor>& parts, int axis);
 Tensor reshape(const Tensor& x, std::vector<int64_t> shape);
+/**
+ * Axis 0: x [m, …], index of any shape → [index…, …]. Axis 1 with a 2-D index picks per row: x [n, m, …], index [n, k] → [n, k, …].
+ * Else a 1-D index [k] replaces the axis. A bad index gives -1 (i32) or 0.
+ */
 Tensor gather(Device&, const Tensor& x, const Tensor& index, int axis);
+/** The k largest of the last axis, NaN last, ties to the lowest index; `noise`: see Sampler, one row of the spec per row of x, token = index. */
 std::pair<Tensor, Tensor> top_k(Device&, const Tensor& x, int k, const ChoiceSpec* noise);  // values, indices
 std::pair<Tensor, Tensor> div_mod(Device&, const Tensor& x, int32_t by);
+/** beams [n, beams, length], -1 ends a beam → all [n, beams * length]: node numbers are column + 1, parent 0 is the root, duplicates are absent. */
 struct Prefixes { Tensor tokens, parents, node_of; };
 Prefixes merge_prefixes(Device&, const Tensor& beams);
+/** tokens, scores [n, nodes], parents [n | 1, nodes] → [n, max(1, counts)]; parents renumbered, `index` the old column; absent: -1, score 0. */
 struct Selected { Tensor tokens, parents, scores, index; };
 Selected select_tree(Device&, const Tensor& tokens, const Tensor& parents, const Tensor& scores, const std::vector<int32_t>& counts);
 
 // Verification over a packed forest: a row is named by its index in the pack; row_start has one more entry than there are sequences.
+// A child hangs from an earlier row of its own sequence and has a token; anything else is absent. The first row of a sequence is its root.
+/** path [sequences, max_depth] (row numbers within the sequence, root first, -1 padded), length (root counted) and next [sequences]. */
 struct Verdict { Tensor path, length, next; };
 /** From each root to the child whose token equals the choice after its parent, as far as there is one; the first such child in row order. */
 Verdict accept_chosen(Device&, const Tensor& tokens, const Tensor& parents, const Tensor& choices, const std::vector<int32_t>& row_start, int max_depth);
@@ -45,9 +56,12 @@ Verdict walk(Device&, const Tensor& child, const Tensor& next, const std::vector
 Tensor children(Device&, const Tensor& tokens, const Tensor& parents, int max_width);
 /** One token per row by weights [rows, vocab] that need no normalising and a uniform [rows] in (0, 1). */
 Tensor sample(Device&, const Tensor& weights, const Tensor& uniform);
-/** Uniforms [rows] of a stream, keyed like the noise. */
+/** Uniforms [rows] in (0, 1), keyed like the noise of token 0. */
 Tensor uniform(Device&, const ChoiceSpec& spec);
 /** Processed distributions [rows, vocab] of logits [rows, vocab]. */
 Tensor probs(Device&, const Tensor& logits, const ChoiceSpec& spec);
+
+/** Throws Error(kShape) unless the spec has `rows` rows, their samplers exist, and positions is [rows] i32. */
+void check_choice(const char* op, const ChoiceSpec& spec, int64_t rows);
 
 }  // namespace foretoken::ops

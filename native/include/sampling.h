@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -35,11 +36,16 @@ float gumbel(const Sampler& sampler, uint32_t position, uint32_t token);
 /** No gumbel() exceeds it. */
 extern const float kMaxGumbel;
 
-/** The best token so far. Merging two in any order gives the same: larger score wins, ties to the lower id. */
+/**
+ * The best token so far; -1: none (every logit was -inf or NaN). Merging two in any order gives the same: larger score wins, ties to the
+ * lower id. Double, so that a logit divided by the smallest temperature neither overflows nor loses its order.
+ */
 struct Best {
-  float score;
+  double score = -std::numeric_limits<double>::infinity();
   int32_t token = -1;
 };
+/** `a` or `b`. */
+const Best& better(const Best& a, const Best& b);
 /**
  * Continues one row's choice over logits [count] of the tokens first_token, first_token + 1, …: score = logit / temperature + gumbel, or the
  * logit itself at temperature 0. Exact: tokens that cannot win with the largest noise skip Philox. NaN never wins. No filters here.
@@ -47,10 +53,11 @@ struct Best {
 void choose_over(const float* logits, int count, int first_token, const Sampler& sampler, uint32_t position, Best& best);
 /**
  * The filter pass over whole rows: temperature, top-k (keeps ties of the k-th), top-p (ascending, drops while the cumulative probability
- * ≤ 1 - top_p, keeps at least one; ties by id), min-p, each on the renormalised result of the one before; then Gumbel-max among the kept.
+ * ≤ 1 - top_p, keeps at least one; of equal ones the higher id drops first), min-p, each on the renormalised result of the one before; then
+ * Gumbel-max among the kept, with the scores of choose_over: filters that drop nothing change nothing. -inf and NaN are never kept.
  */
 int32_t choose_filtered(const float* logits, int vocab, const Sampler& sampler, uint32_t position);
-/** The processed distribution of one row in f32 (what choose_filtered draws from; one-hot at temperature 0). */
+/** The processed distribution of one row in f32 (what choose_filtered draws from; one-hot at temperature 0; zeros where nothing can be chosen). */
 void processed_probs(const float* logits, int vocab, const Sampler& sampler, float* probs);
 
 }  // namespace foretoken
