@@ -1,0 +1,12 @@
+#pragma once
+#include <string>
+
+#include "model.h"
+#include "tensor.h"
+
+namespace foretoken {
+
+/** The tensor `name` from its file, f32 and bf16 as stored, f16 as f32. Reads at once, on the calling thread; throws Error(kCheckpoint). */
+Tensor load_tensor(const std::string& name, const TensorSource& source);
+
+}  // namespace foretoken
