@@ -1,0 +1,20 @@
+import { Command } from 'commander';
+import { addBenchCommand } from './bench.js';
+import { addGenerateCommand } from './generate.js';
+import { packageVersion } from './package.js';
+import { addStrategiesCommand } from './strategies.js';
+
+/** The whole command line. Parsing errors are thrown, after commander has told them. */
+export function createProgram(): Command {
+  const program = new Command('foretoken')
+    .description('Speculative decoding for Node.js: the same tokens, sooner.')
+    .version(packageVersion())
+    .exitOverride()
+    .showHelpAfterError('(--help lists what there is)')
+    .configureHelp({ showGlobalOptions: false });
+  addGenerateCommand(program);
+  addBenchCommand(program);
+  addStrategiesCommand(program);
+  for (const command of program.commands) command.exitOverride();
+  return program;
+}

@@ -1,0 +1,58 @@
+import { existsSync, readdirSync } from 'node:fs';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { Strategy } from '../../core/index.js';
+import { toJson } from './output.js';
+import { packageRoot } from './package.js';
+
+interface Property { readonly type?: string; readonly enum?: readonly unknown[]; readonly anyOf?: readonly Property[]; readonly items?: Property; readonly default?: unknown; readonly description?: string }
+interface OptionsSchema { readonly description?: string; readonly properties?: Readonly<Record<string, Property>>; readonly required?: readonly string[] }
+
+export function addStrategiesCommand(program: Command): void {
+  program.command('strategies')
+    .description('list the strategies that ship with Foretoken, and their options')
+    .option('--json', 'print names, versions and JSON schemas')
+    .action(async ({ json }: { readonly json?: true }) => {
+      const shipped = await shippedStrategies();
+      process.stdout.write(json ? `${toJson(shipped.map(({ name, version, schema }) => ({ name, version, options: schema })), 2)}\n` : told(shipped));
+    });
+}
+
+interface Shipped { readonly name: string; readonly version: string; readonly schema: OptionsSchema }
+
+/** Every folder of `strategies/` is one: the rule by which a bare name is found. */
+async function shippedStrategies(): Promise<Shipped[]> {
+  const folder = new URL('dist/strategies/', packageRoot());
+  const names = existsSync(folder) ? readdirSync(folder).filter((name) => existsSync(new URL(`${name}/index.js`, folder))) : [];
+  return Promise.all(names.sort().map(async (name) => {
+    const { default: strategy } = await import(new URL(`${name}/index.js`, folder).href) as { default: Strategy };
+    return { name, version: strategy.version, schema: z.toJSONSchema(strategy.options, { io: 'input', unrepresentable: 'any' }) as OptionsSchema };
+  }));
+}
+
+function told(shipped: readonly Shipped[]): string {
+  const parts = shipped.map(({ name, schema }) => {
+    const options = Object.entries(schema.properties ?? {}).map(([key, property]) => [`    ${key}`, typeOf(property), noteOf(property, schema.required?.includes(key) ?? false)]);
+    return [`${name}${schema.description === undefined ? '' : `: ${schema.description}`}`, ...aligned(options)].join('\n');
+  });
+  return `${[...parts, 'off: plain decoding.', HOW_TO].join('\n\n')}\n`;
+}
+
+const HOW_TO = `Choose one with --strategy NAME, or with its options as JSON: --strategy '{"name":"…", …}' (or @file.json).
+A strategy of your own is named by its module: --strategy ./my-strategy.ts or --strategy foretoken-strategy-x.`;
+
+function typeOf({ type, enum: values, anyOf, items }: Property): string {
+  if (values !== undefined) return values.map((value) => JSON.stringify(value)).join(' | ');
+  if (anyOf !== undefined) return anyOf.map(typeOf).join(' | ');
+  return type === 'array' ? `${items === undefined ? 'any' : typeOf(items)}[]` : type ?? 'any';
+}
+
+function noteOf(property: Property, isRequired: boolean): string {
+  const rule = property.default !== undefined ? `Default ${JSON.stringify(property.default)}.` : isRequired ? 'Required.' : '';
+  return [property.description, rule].filter((part) => part !== undefined && part !== '').join(' ');
+}
+
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widths = [0, 1].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd());
+}
