@@ -5,6 +5,9 @@ import type { Rope } from '../description.js';
 import { CheckpointError, suggestion } from '../errors.js';
 import type { ConfigFields } from './config-fields.js';
 
+/** Positions are 32-bit integers in native code. */
+const MAX_POSITIONS = 2 ** 31 - 1;
+
 export interface RopeContext {
   /** Values of a head that turn. Even. */
   readonly size: number;
@@ -130,7 +133,7 @@ function yarnRope(fields: ConfigFields, base: Base): RopePlan {
     return (frequency / factor) * (1 - kept) + frequency * kept;
   });
   if (!inverseFrequencies.every(Number.isFinite)) fields.refuse('rope_theta', base.theta, 'a base other than 1');
-  return { rope: { inverseFrequencies, scale }, maxPositions: Math.max(base.maxPositions, Math.floor(original * factor)) };
+  return { rope: { inverseFrequencies, scale }, maxPositions: Math.min(Math.max(base.maxPositions, Math.floor(original * factor)), MAX_POSITIONS) };
 }
 
 /** The attention factor that multiplies cosines and sines. */

@@ -59,11 +59,16 @@ function find(planned: PlannedTensor, prefix: string, checkpoint: Checkpoint, ar
   const stored = withPrefix(planned.stored, prefix);
   const tensor = checkpoint.tensors.get(stored);
   if (tensor !== undefined) return tensor;
-  const near = nearest(stored, [...checkpoint.tensors.keys()].filter((name) => Math.abs(name.length - stored.length) <= 2 && !/\d/.test(name)));
-  const where = checkpoint.files.length === 1 ? checkpoint.files[0]! : `none of the ${checkpoint.files.length} shards in ${checkpoint.path}`;
+  const { files, path, tensors } = checkpoint;
+  const [, layer] = /^(?:model\.)?layers\.(\d+)\./.exec(stored) ?? [];
+  const layerIsEmpty = layer !== undefined && ![...tensors.keys()].some((name) => name.startsWith(`${prefix}layers.${layer}.`));
+  const near = nearest(stored, [...tensors.keys()].filter((name) => !/\d/.test(name)));
+  const hint = planned.name === 'head' ? ' ("tie_word_embeddings" is not true)'
+    : layerIsEmpty ? ` ("num_hidden_layers" counts a layer ${layer})`
+    : near !== undefined ? `; there is "${near}"` : '';
   throw new CheckpointError(
-    `${where} ${checkpoint.files.length === 1 ? 'has no' : 'has a'} tensor "${stored}" [${planned.shape.join(', ')}], which a ${architecture} model with this config.json needs`
-    + `${planned.name === 'head' ? ' ("tie_word_embeddings" is not true)' : ''}${near === undefined ? '' : `; there is "${near}"`}. Is the download complete, and does config.json belong to these weights?`,
+    `${files.length === 1 ? files[0]! : `The ${files.length} shards in ${path}`} ${files.length === 1 ? 'has' : 'have'} no tensor "${stored}" [${planned.shape.join(', ')}],`
+    + ` which a ${architecture} model with this config.json needs${hint}. Is the download complete, and does config.json belong to these weights?`,
   );
 }
 

@@ -1,7 +1,7 @@
 // Which files of a checkpoint folder hold its weights, and the one table of tensors they make.
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CheckpointError, nearest } from '../errors.js';
+import { CheckpointError } from '../errors.js';
 import { readJsonFile } from './json-file.js';
 import { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from './safetensors.js';
 import { describeJson, isObject } from './strict-json.js';
@@ -50,10 +50,7 @@ async function readSharded(folder: string, indexName: string, names: readonly st
   const weightMap = await readWeightMap(indexFile);
   const shards = new Map<string, SafetensorsHeader>();
   for (const shard of new Set(weightMap.values())) {
-    if (!names.includes(shard)) {
-      const near = nearest(shard, names);
-      throw new CheckpointError(`${indexFile} names the shard ${describeJson(shard)}, which is not in the folder${near === undefined ? '' : ` (there is "${near}")`}; copy all shards of the checkpoint`);
-    }
+    if (!names.includes(shard)) throw new CheckpointError(`${indexFile} names the shard ${describeJson(shard)}, which is not in the folder; copy all shards of the checkpoint`);
     shards.set(shard, await readSafetensorsHeader(join(folder, shard)));
   }
   const tensors = new Map<string, StoredTensor>();

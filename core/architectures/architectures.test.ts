@@ -1,0 +1,160 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { CheckpointError } from '../errors.js';
+import { parseStrictJsonObject, type JsonObject } from '../checkpoint/strict-json.js';
+import type { ArchitecturePlan } from './architecture.js';
+import { ConfigFields } from './config-fields.js';
+import { architectureOf, ARCHITECTURES } from './index.js';
+import { IRRELEVANT_FIELDS } from './irrelevant-fields.js';
+
+const FIXTURES = join(import.meta.dirname, '../../test/fixtures/checkpoints/configs');
+const SHARED = join(import.meta.dirname, '../../../shared/data/configs/models');
+const KNOWN = ARCHITECTURES.map(({ name }) => name);
+
+function plan(config: JsonObject, source = 'config.json'): ArchitecturePlan {
+  const architecture = architectureOf(config, source);
+  const fields = new ConfigFields(config, source);
+  const result = architecture.describe(fields);
+  fields.refuseUnread(architecture.name, [...IRRELEVANT_FIELDS, ...architecture.irrelevant]);
+  return result;
+}
+
+const SMALL = { model_type: 'llama', vocab_size: 32, hidden_size: 16, intermediate_size: 24, num_hidden_layers: 3, num_attention_heads: 2 };
+const small = (more: JsonObject): ArchitecturePlan => plan({ ...SMALL, ...more });
+const names = ({ tensors }: ArchitecturePlan): string[] => [...tensors()].map(({ name }) => name);
+
+describe('public configs', () => {
+  for (const [name, folder] of [['fixtures', FIXTURES], ['the whole collection', SHARED]] as const) {
+    it.skipIf(!existsSync(folder))(`accepts those of known families and refuses the others by name, ${name}`, () => {
+      const files = readdirSync(folder);
+      let accepted = 0;
+      for (const file of files) {
+        const config = parseStrictJsonObject(readFileSync(join(folder, file), 'utf8'), file);
+        const type = String(config['model_type']);
+        if (KNOWN.includes(type)) {
+          expect(plan(config, file).description.layers, file).toBe(config['num_hidden_layers']);
+          accepted++;
+        } else expect(() => plan(config, file), file).toThrow(`"model_type": "${type}", which is not supported; known: ${KNOWN.join(', ')}`);
+      }
+      console.log(`${accepted} of ${files.length} configs accepted, ${files.length - accepted} of other families refused`);
+      expect(accepted).toBeGreaterThan(3);
+    });
+  }
+
+  it('describes Llama 3.1 8B, Qwen2.5 3B, Qwen3 0.6B and Mistral 7B as they are', () => {
+    const read = (file: string): ArchitecturePlan => plan(parseStrictJsonObject(readFileSync(join(FIXTURES, file), 'utf8'), file));
+    const { description } = read('llama-3.1-8b-instruct.json');
+    expect(description).toMatchObject({ layers: 32, heads: 32, kvHeads: 8, headDim: 128, vocabSize: 128_256, maxPositions: 131_072, normEps: 1e-5, activation: 'silu', qkNorm: 'none' });
+    expect(description.attentionScale).toBeCloseTo(128 ** -0.5, 15);
+    expect(description.ropes[0]!.inverseFrequencies).toHaveLength(64);
+    expect(read('qwen2.5-3b.json')).toMatchObject({ tied: true, description: { kvHeads: 2, headDim: 128, layer: Array(36).fill({ rope: 0, slidingWindow: 0 }) } });
+    expect(names(read('qwen2.5-3b.json')).filter((name) => name.startsWith('layers.35.') && name.endsWith('.bias'))).toEqual(['layers.35.q.bias', 'layers.35.k.bias', 'layers.35.v.bias']);
+    expect(read('qwen3-0.6b.json').description).toMatchObject({ qkNorm: 'head', headDim: 128, hiddenSize: 1024, heads: 16 });
+    expect(names(read('qwen3-0.6b.json'))).toEqual(expect.arrayContaining(['layers.27.qNorm', 'layers.27.kNorm']));
+    expect(read('mistral-7b-v0.1.json').description.layer[31]).toEqual({ rope: 0, slidingWindow: 4096 });
+  });
+});
+
+describe('defaults', () => {
+  it('fills in what each family leaves out', () => {
+    const sizes = { num_attention_heads: 64, hidden_size: 1024 };
+    expect(small(sizes)).toMatchObject({ tied: false, description: { kvHeads: 64, headDim: 16, maxPositions: 2048, normEps: 1e-6 } });
+    expect(small({ ...sizes, model_type: 'mistral' }).description).toMatchObject({ kvHeads: 8, headDim: 16, maxPositions: 131_072, layer: Array(3).fill({ rope: 0, slidingWindow: 4096 }) });
+    expect(small({ ...sizes, model_type: 'qwen2' }).description).toMatchObject({ kvHeads: 32, headDim: 16, maxPositions: 32_768 });
+    expect(small({ ...sizes, model_type: 'qwen3' }).description).toMatchObject({ kvHeads: 32, headDim: 128, maxPositions: 32_768 });
+    for (const model_type of KNOWN) expect(small({ ...sizes, model_type, num_key_value_heads: null }).description.kvHeads).toBe(64);
+    for (const model_type of KNOWN) expect(small({ ...sizes, model_type }).description.ropes[0]!.inverseFrequencies[1]).toBeCloseTo(10_000 ** (-2 / (model_type === 'qwen3' ? 128 : 16)), 14);
+  });
+
+  it('finds the family by `architectures` where there is no model_type', () => {
+    const { model_type: _, ...rest } = SMALL;
+    expect(plan({ ...rest, architectures: ['LlamaForCausalLM'] }).description.layers).toBe(3);
+    expect(() => plan(rest)).toThrow(/neither "model_type" nor "architectures"/);
+    expect(() => plan({ ...rest, architectures: ['LlamaForCausalLn'] })).toThrow(/did you mean "LlamaForCausalLM"/);
+  });
+});
+
+describe('windows', () => {
+  const windows = (config: JsonObject): number[] => small({ num_key_value_heads: 2, ...config }).description.layer.map(({ slidingWindow }) => slidingWindow);
+
+  it('slides every layer of mistral, or none where the window is null', () => {
+    expect(windows({ model_type: 'mistral', sliding_window: 8 })).toEqual([8, 8, 8]);
+    expect(windows({ model_type: 'mistral', sliding_window: null })).toEqual([0, 0, 0]);
+  });
+
+  it('slides layers of qwen from max_window_layers on, and only when told to', () => {
+    expect(windows({ model_type: 'qwen2', sliding_window: 8, use_sliding_window: true, max_window_layers: 1 })).toEqual([0, 8, 8]);
+    expect(windows({ model_type: 'qwen2', sliding_window: 8, use_sliding_window: false, max_window_layers: 1 })).toEqual([0, 0, 0]);
+    expect(windows({ model_type: 'qwen2', sliding_window: 8, max_window_layers: 1 })).toEqual([0, 0, 0]);
+    expect(windows({ model_type: 'qwen3', use_sliding_window: true, max_window_layers: 2 })).toEqual([0, 0, 4096]);
+    expect(windows({ model_type: 'qwen3', use_sliding_window: true, sliding_window: null, max_window_layers: 0 })).toEqual([0, 0, 0]);
+  });
+
+  it('lets layer_types decide where it is given', () => {
+    const layer_types = ['sliding_attention', 'full_attention', 'sliding_attention'];
+    expect(windows({ model_type: 'qwen2', sliding_window: 8, use_sliding_window: true, max_window_layers: 3, layer_types })).toEqual([8, 0, 8]);
+  });
+});
+
+describe('refusals', () => {
+  it.each<[string, JsonObject, RegExp]>([
+    ['a missing size, with the name that was meant', { hidden_size: undefined, hidden_sise: 16 }, /no "hidden_size"; expected an integer from 1.*is "hidden_sise" meant/],
+    ['a fraction', { num_hidden_layers: 1.5 }, /"num_hidden_layers": 1.5; expected an integer from 1/],
+    ['a string', { vocab_size: '32' }, /"vocab_size": "32"; expected an integer/],
+    ['zero layers', { num_hidden_layers: 0 }, /"num_hidden_layers": 0/],
+    ['a number of layers that no model has', { num_hidden_layers: 1e9 }, /"num_hidden_layers": 1000000000; expected an integer from 1 to 10000/],
+    ['heads that do not divide', { num_attention_heads: 3, num_key_value_heads: 2, head_dim: 8 }, /"num_attention_heads": 3; expected a multiple of "num_key_value_heads", 2/],
+    ['a hidden size without a head size', { num_attention_heads: 3 }, /"hidden_size": 16, no multiple of "num_attention_heads", 3, and no "head_dim"/],
+    ['heads of odd size', { head_dim: 7 }, /heads of 7 values/],
+    ['an activation nobody knows', { hidden_act: 'silo' }, /"hidden_act": "silo", which is not supported; did you mean "silu"/],
+    ['a negative eps', { rms_norm_eps: -1e-6 }, /"rms_norm_eps": -0.000001; expected a number of at least 0/],
+    ['a flag that is a number', { attention_bias: 1 }, /"attention_bias": 1; expected true or false/],
+    ['quantisation', { quantization_config: { quant_method: 'awq' } }, /"quantization_config" \("awq"\): quantised checkpoints are not supported/],
+    ['a soft cap', { attn_logit_softcapping: 50 }, /"attn_logit_softcapping": 50, which is not implemented for llama and may change the numbers/],
+    ['a multiplier', { residual_multiplier: 0.22 }, /"residual_multiplier": 0.22/],
+    ['neighbouring pairs in rope', { rope_interleaved: true }, /"rope_interleaved": true; expected false/],
+    ['a switch that takes a part away', { use_rope: false }, /"use_rope": false/],
+    ['code of its own', { auto_map: { AutoModelForCausalLM: 'modeling.Mine' } }, /"auto_map"/],
+    ['a window that llama does not have', { sliding_window: 8 }, /"sliding_window": 8, which is not implemented for llama/],
+    ['a kind of attention nobody knows', { layer_types: ['full_attention', 'linear_attention', 'full_attention'] }, /"linear_attention" in "layer_types" \(layer 1\)/],
+    ['too few layer types', { layer_types: ['full_attention'] }, /1 "layer_types" but "num_hidden_layers": 3/],
+    ['sliding layers in llama', { layer_types: Array(3).fill('sliding_attention') }, /layer 0.*every layer has full_attention/],
+    ['sliding layers without a window', { model_type: 'qwen2', num_key_value_heads: 2, layer_types: Array(3).fill('sliding_attention') }, /no "sliding_window"/],
+    ['a class that its model_type does not have', { architectures: ['MistralForCausalLM'] }, /"architectures" names "MistralForCausalLM"/],
+    ['a model_type that is no name', { model_type: 5 }, /"model_type": 5, which is not supported/],
+  ])('refuses %s', (_, config, message) => {
+    const given = Object.fromEntries(Object.entries({ ...SMALL, ...config }).filter(([, value]) => value !== undefined));
+    expect(() => plan(given)).toThrow(CheckpointError);
+    expect(() => plan(given)).toThrow(message);
+  });
+
+  it('accepts fields that say nothing', () => {
+    const nothing = {
+      attn_logit_softcapping: null, add_bias: false, residual_multiplier: 1, some_dropout: 0, mapping: {}, list: [], text: '', use_cache: true, pretraining_tp: 2,
+      auto_map: { AutoTokenizer: 'x' }, use_sliding_window: false, sliding_window: 512, max_window_layers: 28, layer_types: Array(3).fill('full_attention'), rope_interleaved: false,
+    };
+    expect(small(nothing).description).toEqual(small({}).description);
+  });
+
+  it('never throws anything but a CheckpointError, whatever a field holds', () => {
+    const values = [null, true, -1, 0, 1.5, 1e300, '', 'x', [], [null], {}, { type: [] }, { rope_type: 'yarn', factor: 1e308 }];
+    const fields = ['model_type', 'architectures', 'hidden_size', 'num_key_value_heads', 'head_dim', 'layer_types', 'rope_scaling', 'rope_parameters', 'rope_theta', 'sliding_window', 'tie_word_embeddings', 'max_position_embeddings', 'hidden_act', 'unheard_of'];
+    let refused = 0;
+    for (const model_type of KNOWN) {
+      for (const field of fields) {
+        for (const value of values) {
+          try {
+            const { description } = small({ model_type, use_sliding_window: true, [field]: value });
+            expect(Number.isSafeInteger(description.maxPositions), `${field} ${JSON.stringify(value)}`).toBe(true);
+            expect(description.ropes.every(({ scale, inverseFrequencies }) => Number.isFinite(scale) && inverseFrequencies.every(Number.isFinite)), `${field} ${JSON.stringify(value)}`).toBe(true);
+          } catch (error) {
+            if (!(error instanceof CheckpointError)) throw error;
+            refused++;
+          }
+        }
+      }
+    }
+    expect(refused).toBeGreaterThan(300);
+  });
+});
