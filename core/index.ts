@@ -1,0 +1,19 @@
+/**
+ * Foretoken: speculative decoding for Node.js. {@link createEngine} loads a model; `engine.generate` runs it, with a strategy or without,
+ * and gives the same tokens either way.
+ *
+ * @packageDocumentation
+ */
+export { createEngine } from './container.js';
+export type { Engine, EngineInfo } from './engine.js';
+export type { EngineOptions, GenerateRequest, ScoreRequest } from './options.js';
+export type { Chunk, Run, RunResult, RunStats, SampleResult } from './run.js';
+export type { Scores } from './score.js';
+export type { EngineEmitter, EngineEvents } from './events.js';
+export * from './errors.js';
+export * from './strategy.js';
+export type { DType, LayerDescription, ModelDescription, Rope } from './description.js';
+export { checkpoint } from './checkpoint-option.js';
+export { shippedStrategies, STRATEGY_API } from './registry.js';
+export { StrategyRegistry } from './registry.js';
+export { packageVersion } from './package-root.js';

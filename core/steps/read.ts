@@ -1,0 +1,76 @@
+import type { NativeForward, NativeTensor } from '../native/types.js';
+import type { Member } from '../batch.js';
+import type { Target } from '../target.js';
+import { nativeTensor } from '../tensor-scope.js';
+import type { Part } from './pack.js';
+import type { Report } from './propose.js';
+import type { Judged } from './verify.js';
+
+/** What the pass brought for one tree. */
+export interface Outcome {
+  readonly part: Part;
+  /** Row numbers of the accepted path, root first. */
+  readonly path: Int32Array;
+  /** The token after the path. */
+  readonly next: number;
+  /** Token of each row of the tree, -1 where absent. */
+  readonly tokens: Int32Array;
+  /** The target's choice after each row, if the strategy wants it. */
+  readonly choices: Int32Array | undefined;
+  readonly reported: Readonly<Record<string, Float32Array | Int32Array>> | undefined;
+}
+
+/** Nodes that the device refused, over all sequences of the pass. */
+export interface Read {
+  readonly outcomes: readonly Outcome[];
+  readonly refused: number;
+}
+
+/** The one read of the iteration: resolves when the pass and all that was enqueued for it have run. */
+export async function read(judged: readonly Judged[], forward: NativeForward, reports: readonly Report[], target: Target): Promise<Read> {
+  const wanted: NativeTensor[] = [forward.refused];
+  const ask = (tensor: Parameters<typeof nativeTensor>[0]): number => wanted.push(nativeTensor(tensor)) - 1;
+  const places = judged.map(({ verdict, tokens, forest, parts }) => ({
+    path: ask(verdict.path), next: ask(verdict.next), tokens: ask(tokens),
+    choices: parts.some(wantsChoices) ? ask(forest.choices()) : -1,
+    width: verdict.path.shape[1] ?? 0,
+  }));
+  const reportPlaces = reports.map(({ value }) => ask(value));
+  const values = await target.runtime.read(wanted);
+  const reported = reportedBy(reports, reportPlaces.map((place) => values[place]!));
+  const outcomes = judged.flatMap(({ parts, forest }, group) => {
+    const { path, next, tokens, choices, width } = places[group]!;
+    return parts.map((part, i): Outcome => {
+      const row = values[path]!.subarray(i * width, (i + 1) * width) as Int32Array;   // verdicts are i32
+      const end = row.indexOf(-1);
+      const [from, to] = [forest.rowStart[i]!, forest.rowStart[i + 1]!];
+      return {
+        part,
+        path: end < 0 ? row : row.subarray(0, end),
+        next: values[next]![i]!,
+        tokens: values[tokens]!.subarray(from, to) as Int32Array,
+        choices: choices >= 0 && wantsChoices(part) ? values[choices]!.slice(from, to) as Int32Array : undefined,
+        reported: reported.get(part.work.member),
+      };
+    });
+  });
+  return { outcomes, refused: values[0]![0]! };
+}
+
+function wantsChoices({ work }: Part): boolean {
+  return work.member.strategy?.plan.needs.choices === true;
+}
+
+function reportedBy(reports: readonly Report[], values: readonly (Float32Array | Int32Array)[]): Map<Member, Record<string, Float32Array | Int32Array>> {
+  const reported = new Map<Member, Record<string, Float32Array | Int32Array>>();
+  reports.forEach(({ name, members }, r) => {
+    const value = values[r]!;
+    const size = value.length / members.length;
+    members.forEach((member, i) => {
+      const own = reported.get(member) ?? {};
+      own[name] = value.slice(i * size, (i + 1) * size);
+      reported.set(member, own);
+    });
+  });
+  return reported;
+}

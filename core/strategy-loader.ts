@@ -1,0 +1,186 @@
+import { resolve } from 'node:path';
+import type { z } from 'zod';
+import { readCheckpoint, describeCheckpoint, summarise, type Checkpoint } from './checkpoint/checkpoint.js';
+import { ConfigError, StrategyRefusedError, suggestion } from './errors.js';
+import { DeviceOps } from './device-ops.js';
+import { HostModel } from './host-model.js';
+import type { NativeTensorSource } from './native/types.js';
+import { parseOptions } from './options.js';
+import type { StrategyRegistry } from './registry.js';
+import { type BoundVerifier, StrategyInstance } from './strategy-instance.js';
+import type { CheckpointSummary, Plan, Strategy, StrategyConfig, StrategyHost, TargetDescription, Tensor, Verifier } from './strategy.js';
+import type { Target } from './target.js';
+import { nativeInput, nativeTensor, TensorScope } from './tensor-scope.js';
+import { loadTokenizer } from './tokenizer/tokenizer.js';
+import { exact } from './verifiers/exact.js';
+
+/** More nodes than this no plan may ask for: rows of one sequence in one pass. */
+const MAX_NODES = 1000;
+
+/** Loads strategies on demand and keeps them: requests with equal configurations share one instance. */
+export class StrategyLoader {
+  private readonly instances = new Map<string, Promise<StrategyInstance>>();
+
+  constructor(
+    private readonly registry: StrategyRegistry,
+    private readonly target: Target,
+    private readonly description: TargetDescription,
+    private readonly dtype: 'f32' | 'bf16',
+    private readonly kvDtype: 'f32' | 'bf16',
+  ) {}
+
+  /** @returns undefined for `'off'` */
+  async load(choice: string | StrategyConfig): Promise<StrategyInstance | undefined> {
+    const config: StrategyConfig = typeof choice === 'string' ? { name: choice } : choice;
+    if (config.name === 'off') {
+      const [extra] = Object.keys(config).filter((key) => key !== 'name');
+      if (extra !== undefined) throw new ConfigError(`Strategy "off" takes no option; got "${extra}".`);
+      return undefined;
+    }
+    const key = JSON.stringify(config, sortKeys);
+    let instance = this.instances.get(key);
+    if (instance === undefined) {
+      instance = this.make(config);
+      this.instances.set(key, instance);
+      instance.catch(() => this.instances.delete(key));   // the next request may find the file repaired
+    }
+    return instance;
+  }
+
+  /** Those that are ready. */
+  async ready(): Promise<StrategyInstance[]> {
+    const settled = await Promise.allSettled(this.instances.values());
+    return settled.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  }
+
+  private async make({ name, verifier, ...rest }: StrategyConfig): Promise<StrategyInstance> {
+    const strategy = await this.registry.resolve(name);
+    const options = await readOptions(strategy, rest);
+    const paths = checkpointPaths(strategy, options);
+    const checkpoints = new Map<string, CheckpointSummary>();
+    for (const path of paths) checkpoints.set(path, await summaryOf(path));
+    const plan = checkedPlan(strategy, options, this.description, checkpoints);
+    const bound = bindVerifier(verifier, plan, name);
+    return this.create(strategy, options, plan, bound);
+  }
+
+  private async create(strategy: Strategy, options: Record<string, unknown>, plan: Plan, verifier: BoundVerifier): Promise<StrategyInstance> {
+    const scope = new TensorScope();
+    const models: HostModel[] = [];
+    const ops = new DeviceOps(this.target.runtime.ops, scope);
+    scope.creating = true;
+    try {
+      const proposer = await strategy.create(this.hostFor(ops, scope, models), options, plan);
+      scope.creating = false;
+      return new StrategyInstance(strategy.name, plan, verifier, ops, proposer, scope, models);
+    } catch (error) {
+      scope.dispose();
+      for (const model of models) model.dispose();
+      throw error;
+    }
+  }
+
+  private hostFor(ops: DeviceOps, scope: TensorScope, models: HostModel[]): StrategyHost {
+    const { runtime, model, description } = this.target;
+    return {
+      target: {
+        description,
+        embed: (tokens) => scope.track(model.embed(nativeInput(tokens))),
+        head: (hidden) => scope.track(model.head(nativeTensor(hidden))),
+      },
+      ops,
+      maxSequences: this.description.maxSequences,
+      maxTokens: this.description.maxTokens,
+      loadTensors: async (path) => {
+        const tensors = await runtime.loadTensors(sourcesOf(await readCheckpoint(path)));
+        return new Map(Object.entries(tensors).map(([name, tensor]) => [name, scope.track(tensor)]));
+      },
+      loadModel: async (path) => {
+        const { description: own, tensors } = describeCheckpoint(await readCheckpoint(path));
+        const native = await runtime.loadModel(own, tensors, this.dtype);
+        const loaded = new HostModel(native, own, runtime, this.kvDtype, scope);
+        models.push(loaded);
+        return loaded;
+      },
+      keep: <T extends Tensor>(tensor: T): T => { scope.keep(nativeTensor(tensor)); return tensor; },
+      free: (tensor) => scope.free(nativeTensor(tensor)),
+    };
+  }
+}
+
+/** Equal configurations have equal keys, whatever the order of their fields. */
+function sortKeys(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function readOptions(strategy: Strategy, input: Record<string, unknown>): Promise<Record<string, unknown>> {
+  const known = Object.keys(shapeOf(strategy));
+  const unknown = Object.keys(input).find((key) => known.length > 0 && !known.includes(key));
+  const what = `strategy "${strategy.name}"`;
+  if (unknown !== undefined) throw new ConfigError(`Unknown option "${unknown}" for ${what}${suggestion(unknown, [...known, 'verifier'])}`);
+  const options = parseOptions(strategy.options, input, what) as Record<string, unknown>;
+  for (const key of checkpointKeys(strategy)) if (typeof options[key] === 'string') options[key] = resolve(options[key]);
+  return options;
+}
+
+/** Fields of an object schema; empty where the schema is of another kind. */
+function shapeOf(strategy: Strategy): Record<string, z.ZodType> {
+  return (strategy.options as unknown as { readonly shape?: Record<string, z.ZodType> }).shape ?? {};
+}
+
+/** Options that were declared with `checkpoint()`. */
+function checkpointKeys(strategy: Strategy): string[] {
+  return Object.entries(shapeOf(strategy)).filter(([, schema]) => isCheckpoint(schema)).map(([key]) => key);
+}
+
+function isCheckpoint(schema: z.ZodType): boolean {
+  if (schema.meta?.()?.['checkpoint'] === true) return true;
+  return 'unwrap' in schema && typeof schema.unwrap === 'function' && isCheckpoint(schema.unwrap());
+}
+
+function checkpointPaths(strategy: Strategy, options: Record<string, unknown>): string[] {
+  return checkpointKeys(strategy).map((key) => options[key]).filter((path): path is string => typeof path === 'string');
+}
+
+async function summaryOf(path: string): Promise<CheckpointSummary> {
+  return summarise(await readCheckpoint(path), (await loadTokenizer(path))?.fingerprint);
+}
+
+function sourcesOf(checkpoint: Checkpoint): Record<string, NativeTensorSource> {
+  const sources: Record<string, NativeTensorSource> = {};
+  for (const [name, { dtype, file, offset, shape }] of checkpoint.tensors) {
+    const stored = ({ F32: 'f32', BF16: 'bf16', F16: 'f16' } as const)[dtype as string];
+    if (stored !== undefined) sources[name] = { file, dtype: stored, offset, shape };
+  }
+  return sources;
+}
+
+function checkedPlan(strategy: Strategy, options: Record<string, unknown>, target: TargetDescription, checkpoints: ReadonlyMap<string, CheckpointSummary>): Plan {
+  const plan = strategy.plan(options, target, checkpoints);
+  if ('refused' in plan) {
+    const reasons = plan.refused.map(({ path, message, remedy }) => `${path === '' ? '' : `\`${path}\`: `}${message} ${remedy}`);
+    throw new StrategyRefusedError(`Strategy "${strategy.name}" cannot run here: ${reasons.join(' ')}`);
+  }
+  if (!Number.isInteger(plan.maxNodes) || plan.maxNodes < 0 || plan.maxNodes > MAX_NODES) {
+    throw new StrategyRefusedError(`Strategy "${strategy.name}" plans ${plan.maxNodes} nodes; expected an integer from 0 to ${MAX_NODES}. Ask for a smaller tree.`);
+  }
+  const taps = plan.needs.taps ?? [];
+  const badTap = taps.find((tap) => !Number.isInteger(tap) || tap < 0 || tap > target.model.layers);
+  if (badTap !== undefined) throw new StrategyRefusedError(`Strategy "${strategy.name}" wants residual stream ${badTap}; the target has 0 to ${target.model.layers}.`);
+  return plan;
+}
+
+const VERIFIERS: readonly Verifier[] = [exact as unknown as Verifier];   // options of each are checked by its own schema
+
+/** The verifier of a configuration, `exact` where none is named. */
+export function bindVerifier(choice: StrategyConfig['verifier'], plan: Plan | undefined, strategy: string): BoundVerifier {
+  const { name, ...input } = typeof choice === 'object' ? choice : { name: choice ?? 'exact' };
+  const verifier = VERIFIERS.find((one) => one.name === name);
+  if (verifier === undefined) throw new ConfigError(`Unknown verifier "${name}" for strategy "${strategy}"${suggestion(name, VERIFIERS.map((one) => one.name))}`);
+  const options = parseOptions(verifier.options, input, `verifier "${name}"`);
+  if (plan !== undefined && !verifier.accepts.includes(plan.drawn)) {
+    throw new StrategyRefusedError(`Verifier "${name}" does not judge ${plan.drawn} drafts, which strategy "${strategy}" makes; it accepts ${verifier.accepts.join(', ')}.`);
+  }
+  return { verifier, options, key: JSON.stringify([name, options]) };
+}
