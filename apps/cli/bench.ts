@@ -38,7 +38,7 @@ async function runBench(flags: BenchFlags): Promise<void> {
   ]);
   const prompts = flags.prompts === undefined ? BUILT_IN_PROMPTS.slice(0, flags.count) : readPrompts(flags.prompts, flags.count);
   const compared = flags.strategies ?? defaultStrategies(isDemo);
-  const request = { maxTokens: DEFAULT_MAX_TOKENS, ...requestOptions(flags) };
+  const request = { ...requestOptions(flags), maxTokens: flags.maxTokens ?? DEFAULT_MAX_TOKENS };
   if (isDemo) process.stderr.write(`No --model: using the demo model, ${shortPath(model)}.\n`);
   const progress = new ProgressBar();
   await interruptible(async (signal) => {

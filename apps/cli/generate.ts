@@ -65,7 +65,8 @@ export function addRequestFlags(command: Command): Command {
     .option('--ignore-eos', 'go on after the end token');
 }
 
-export function requestOptions(flags: RequestFlags): Pick<GenerateRequest, keyof RequestFlags> {
+/** Only what was given: the library has the defaults. */
+export function requestOptions(flags: RequestFlags): Partial<Pick<GenerateRequest, keyof RequestFlags>> {
   const { maxTokens, temperature, topK, topP, minP, seed, ignoreEos, stop } = flags;
   return Object.fromEntries(Object.entries({ maxTokens, temperature, topK, topP, minP, seed, ignoreEos, stop }).filter(([, value]) => value !== undefined));
 }
