@@ -12,6 +12,8 @@
 
 namespace foretoken {
 
+class Transformer;
+
 /** One rotary table: cos and sin of position * inverse_frequencies[i], times `scale`. It rotates the first 2 * size values of a head. */
 struct Rope {
   std::vector<double> inverse_frequencies;
@@ -66,11 +68,14 @@ class Model : public std::enable_shared_from_this<Model> {
   /** Bytes of packed weights. */
   int64_t bytes() const;
 
-  /** `[rows]` i32 → `[rows, hidden]` f32; a bad token gives zeros. Enqueued. */
+  /** `[rows]` i32 → rows of the embedding table, unscaled, `[rows, hidden]` f32; a bad token gives zeros. Enqueued. */
   Tensor embed(const Tensor& tokens);
   /** `[rows, hidden]` f32 → final logits `[rows, vocab]` f32. Enqueued. */
   Tensor head(const Tensor& hidden);
-  /** The choice of this model after each row, `[rows]` i32; `positions` `[rows]` i32 are those of the chosen tokens minus `position_offset`. Enqueued. */
+  /**
+   * The choice of this model after each row, `[rows]` i32; `positions` `[rows]` i32 are those of the chosen tokens minus `position_offset`.
+   * A row at a negative position is absent: -1, at no cost. Enqueued.
+   */
   Tensor choose(const Tensor& hidden, const ChoiceSpec& spec);
   /** Milliseconds of one pass (all layers and the head with choice, without attention over a context) for each row count. Runs on the device thread. */
   std::vector<double> measure(const std::vector<int>& row_counts);
@@ -78,6 +83,8 @@ class Model : public std::enable_shared_from_this<Model> {
   Device& device();
   struct Weights;
   const Weights& weights() const;
+  /** For the device thread only. */
+  Transformer& transformer();
 
  private:
   Model();
