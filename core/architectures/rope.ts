@@ -115,7 +115,10 @@ function llama3Rope(fields: ConfigFields, base: Base): RopePlan {
   return { rope: { inverseFrequencies, scale: 1 }, maxPositions: base.maxPositions };
 }
 
-/** YaRN (arXiv:2309.00071): interpolated where a dimension turns less than betaSlow times in the original length, kept where more than betaFast. */
+/**
+ * YaRN (arXiv:2309.00071): interpolated where a dimension turns less than betaSlow times in the original length, kept where more than
+ * betaFast. The factor counts as it is written, as in transformers 5; some versions before took max_position_embeddings / original instead.
+ */
 function yarnRope(fields: ConfigFields, base: Base): RopePlan {
   const original = fields.integer('original_max_position_embeddings', { default: base.original });
   const factor = fields.number('factor', { default: base.maxPositions / original, min: 1 });
