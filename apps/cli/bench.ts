@@ -43,12 +43,8 @@ async function runBench(flags: BenchFlags): Promise<void> {
   const progress = new ProgressBar();
   await interruptible(async (signal) => {
     await using engine = await createEngine({ maxSequences: 1, ...engineOptions(flags), model });
-    let arms;
-    try {
-      arms = await bench(engine, { prompts, strategies: compared, passes: flags.passes, request, signal, onProgress: (...at) => progress.show(...at) });
-    } finally {
-      progress.clear();
-    }
+    const onProgress = (done: number, total: number, label: string) => progress.show(done, total, label);
+    const arms = await bench(engine, { prompts, strategies: compared, passes: flags.passes, request, signal, onProgress }).finally(() => progress.clear());
     process.stdout.write(`${benchTable(arms)}\n`);
     const machine = machineOf(engine);
     process.stderr.write(`${prompts.length} prompts x ${flags.passes}, at most ${request.maxTokens} tokens, ${machine.cpu}, ${machine.instructionSet}, ${machine.threads} threads, ${machine.dtype}\n`);

@@ -107,6 +107,6 @@ async function streamed(run: Run): Promise<RunResult> {
     }
     return await run.result;
   } finally {
-    if (!last.endsWith('\n')) process.stdout.write('\n');
+    if (last !== '' && !last.endsWith('\n')) process.stdout.write('\n');   // also where the text was cut off
   }
 }

@@ -1,9 +1,6 @@
-import { existsSync, readdirSync } from 'node:fs';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import type { Strategy } from '../../core/index.js';
 import { toJson } from './output.js';
-import { packageRoot } from './package.js';
 
 interface Property { readonly type?: string; readonly enum?: readonly unknown[]; readonly anyOf?: readonly Property[]; readonly items?: Property; readonly default?: unknown; readonly description?: string }
 interface OptionsSchema { readonly description?: string; readonly properties?: Readonly<Record<string, Property>>; readonly required?: readonly string[] }
@@ -13,25 +10,24 @@ export function addStrategiesCommand(program: Command): void {
     .description('list the strategies that ship with Foretoken, and their options')
     .option('--json', 'print names, versions and JSON schemas')
     .action(async ({ json }: { readonly json?: true }) => {
-      const shipped = await shippedStrategies();
-      process.stdout.write(json ? `${toJson(shipped.map(({ name, version, schema }) => ({ name, version, options: schema })), 2)}\n` : told(shipped));
+      const list = await shipped();
+      process.stdout.write(json ? `${toJson(list.map(({ name, version, schema }) => ({ name, version, options: schema })), 2)}\n` : told(list));
     });
 }
 
 interface Shipped { readonly name: string; readonly version: string; readonly schema: OptionsSchema }
 
-/** Every folder of `strategies/` is one: the rule by which a bare name is found. */
-async function shippedStrategies(): Promise<Shipped[]> {
-  const folder = new URL('dist/strategies/', packageRoot());
-  const names = existsSync(folder) ? readdirSync(folder).filter((name) => existsSync(new URL(`${name}/index.js`, folder))) : [];
-  return Promise.all(names.sort().map(async (name) => {
-    const { default: strategy } = await import(new URL(`${name}/index.js`, folder).href) as { default: Strategy };
-    return { name, version: strategy.version, schema: z.toJSONSchema(strategy.options, { io: 'input', unrepresentable: 'any' }) as OptionsSchema };
+async function shipped(): Promise<Shipped[]> {
+  const { shippedStrategies, StrategyRegistry } = await import('../../core/index.js');
+  const registry = new StrategyRegistry([]);
+  return Promise.all(shippedStrategies().map(async (name) => {
+    const { version, options } = await registry.resolve(name);
+    return { name, version, schema: z.toJSONSchema(options, { io: 'input', unrepresentable: 'any' }) as OptionsSchema };
   }));
 }
 
-function told(shipped: readonly Shipped[]): string {
-  const parts = shipped.map(({ name, schema }) => {
+function told(list: readonly Shipped[]): string {
+  const parts = list.map(({ name, schema }) => {
     const options = Object.entries(schema.properties ?? {}).map(([key, property]) => [`    ${key}`, typeOf(property), noteOf(property, schema.required?.includes(key) ?? false)]);
     return [`${name}${schema.description === undefined ? '' : `: ${schema.description}`}`, ...aligned(options)].join('\n');
   });

@@ -27,7 +27,7 @@ describe('foretoken generate', () => {
   it('continues a prompt with the demo model, and says which model and what it did', async () => {
     const { code, stdout, stderr } = await cli(['generate', PROMPT, '--max-tokens', '40']);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^\S*[^]*[a-z]{3}[^]*\n$/);
+    expect(stdout).toMatch(/^\S*[\s\S]*[a-z]{3}[\s\S]*\n$/);
     expect(stderr).toMatch(/^No --model: using the demo model, models\/demo\/target/);
     expect(stderr.trimEnd().split('\n').at(-1)).toMatch(/ tok\/s · .* · acceptance length \d\.\d\d · accepted \d+ of \d+ drafted · ended by \w+ · seed \d+$/);
     expect(stdout + stderr).not.toContain('\x1b');
