@@ -105,6 +105,8 @@ export interface NativeOps {
   sample(weights: NativeTensor, uniform: NativeTensor): NativeTensor;
   uniform(choice: NativeChoice): NativeTensor;
   probs(logits: NativeTensor, choice: NativeChoice): NativeTensor;
+  /** What a model with these logits `[rows, vocab]` chooses, `[rows]` i32; -1 where every logit is -inf or NaN. */
+  choose(logits: NativeTensor, choice: NativeChoice): NativeTensor;
   fromArray(data: Int32Array | Float32Array, shape: readonly number[]): NativeTensor;
 }
 

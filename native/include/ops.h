@@ -36,7 +36,7 @@ Tensor reshape(const Tensor& x, std::vector<int64_t> shape);
 Tensor gather(Device&, const Tensor& x, const Tensor& index, int axis);
 /** The k largest of the last axis, NaN last, ties to the lowest index; `noise`: see Sampler, one row of the spec per row of x, token = index. */
 std::pair<Tensor, Tensor> top_k(Device&, const Tensor& x, int k, const ChoiceSpec* noise);  // values, indices
-std::pair<Tensor, Tensor> div_mod(Device&, const Tensor& x, int32_t by);
+std::pair<Tensor, Tensor> div_mod(Device&, const Tensor& x, int32_t by);  // of i32 from 0; -1 of what is negative
 /** beams [n, beams, length], -1 ends a beam → all [n, beams * length]: node numbers are column + 1, parent 0 is the root, duplicates are absent. */
 struct Prefixes { Tensor tokens, parents, node_of; };
 Prefixes merge_prefixes(Device&, const Tensor& beams);
@@ -60,6 +60,9 @@ Tensor sample(Device&, const Tensor& weights, const Tensor& uniform);
 Tensor uniform(Device&, const ChoiceSpec& spec);
 /** Processed distributions [rows, vocab] of logits [rows, vocab]. */
 Tensor probs(Device&, const Tensor& logits, const ChoiceSpec& spec);
+
+/** The choice of each row of logits [rows, vocab], [rows] i32, as Model::choose makes it; -1 where every logit is -inf or NaN. */
+Tensor choose(Device&, const Tensor& logits, const ChoiceSpec& spec);
 
 /** Throws Error(kShape) unless the spec has `rows` rows, their samplers exist, and positions is [rows] i32. */
 void check_choice(const char* op, const ChoiceSpec& spec, int64_t rows);

@@ -25,12 +25,18 @@ struct ChoiceSpec {
   std::vector<int32_t> row_sampler;  // [rows] index into samplers
   Tensor positions;                  // [rows] i32; the chosen token stands at positions[row] + position_offset
   int32_t position_offset = 0;
+
+  const Sampler& sampler_of(int64_t row) const { return samplers[static_cast<size_t>(row_sampler[static_cast<size_t>(row)])]; }
+  /** Of the token chosen after the row; on the device thread, once positions have been written. */
+  uint32_t position_of(int64_t row) const { return static_cast<uint32_t>(positions.i32()[row]) + static_cast<uint32_t>(position_offset); }
 };
 
 /** Philox4x32-10. */
 void philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 /** Strictly inside (0, 1): (x + 0.5) / 2^32, rounded into the open interval. */
 float uniform_open(uint32_t x);
+/** The uniform keyed by the seed and counted by (position, token, sample, stream): word 0 of Philox. */
+float uniform_at(const Sampler& sampler, uint32_t position, uint32_t token);
 /** -log(-log(u)) of the noise keyed by the seed and counted by (position, token, sample, stream). */
 float gumbel(const Sampler& sampler, uint32_t position, uint32_t token);
 /** No gumbel() exceeds it. */
@@ -46,6 +52,8 @@ struct Best {
 };
 /** `a` or `b`. */
 const Best& better(const Best& a, const Best& b);
+/** logit / temperature + gumbel; temperature > 0. */
+double noisy_score(float logit, const Sampler& sampler, uint32_t position, uint32_t token);
 /**
  * Continues one row's choice over logits [count] of the tokens first_token, first_token + 1, …: score = logit / temperature + gumbel, or the
  * logit itself at temperature 0. Exact: tokens that cannot win with the largest noise skip Philox. NaN never wins. No filters here.

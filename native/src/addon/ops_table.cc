@@ -174,6 +174,12 @@ Napi::Value probs(const Call& call) {
   return call.give(ops::probs(call.device(), logits, spec));
 }
 
+Napi::Value choose(const Call& call) {
+  const Tensor logits = call.tensor(0, "logits");
+  const ChoiceSpec spec = call.choice(1, "choice");
+  return call.give(ops::choose(call.device(), logits, spec));
+}
+
 Napi::Value from_array(const Call& call) {
   const Napi::Value data = call.info[0];
   const bool integers = is_array_of(data, napi_int32_array);
@@ -193,7 +199,7 @@ constexpr Entry kTable[] = {
   {"div", binary<ops::div>}, {"less", binary<ops::less>}, {"where", where}, {"sum", unary<ops::sum>}, {"rmsNorm", rms_norm},
   {"logSoftmax", unary<ops::log_softmax>}, {"concat", concat}, {"reshape", reshape}, {"gather", gather}, {"topK", top_k},
   {"divMod", div_mod}, {"mergePrefixes", merge_prefixes}, {"selectTree", select_tree}, {"acceptChosen", accept_chosen}, {"walk", walk},
-  {"children", children}, {"sample", sample}, {"uniform", uniform}, {"probs", probs}, {"fromArray", from_array},
+  {"children", children}, {"sample", sample}, {"uniform", uniform}, {"probs", probs}, {"choose", choose}, {"fromArray", from_array},
 };
 
 }  // namespace

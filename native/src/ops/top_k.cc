@@ -1,0 +1,91 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "checks.h"
+#include "ops.h"
+
+namespace foretoken::ops {
+namespace {
+
+constexpr int64_t kGrain = 1 << 13;  // elements that are worth another thread
+
+struct Ranked {
+  double score;
+  int32_t index;
+};
+
+/** Whether a stands before b: larger score, then lower index; NaN stands last. */
+bool before(const Ranked& a, const Ranked& b) {
+  if (a.score != b.score && !std::isnan(a.score) && !std::isnan(b.score)) return a.score > b.score;
+  if (std::isnan(a.score) != std::isnan(b.score)) return std::isnan(b.score);
+  return a.index < b.index;
+}
+
+/** Collects the best k of a stream with ascending indices: a heap whose top is the worst kept. */
+class BestK {
+ public:
+  explicit BestK(int64_t k) : k_(static_cast<size_t>(k)) { heap_.reserve(k_); }
+  void clear() { heap_.clear(); }
+  void offer(double score, int32_t index) {
+    if (heap_.size() < k_) {
+      heap_.push_back({score, index});
+      std::push_heap(heap_.begin(), heap_.end(), before);
+    } else if (before({score, index}, heap_.front())) {
+      std::pop_heap(heap_.begin(), heap_.end(), before);
+      heap_.back() = {score, index};
+      std::push_heap(heap_.begin(), heap_.end(), before);
+    }
+  }
+  const std::vector<Ranked>& sorted() {
+    std::sort_heap(heap_.begin(), heap_.end(), before);
+    return heap_;
+  }
+
+ private:
+  size_t k_;
+  std::vector<Ranked> heap_;
+};
+
+void rank_row(const float* x, int32_t width, const Sampler* sampler, uint32_t position, BestK& best) {
+  best.clear();
+  if (sampler == nullptr || !(sampler->temperature > 0)) {
+    for (int32_t i = 0; i < width; i++) best.offer(x[i], i);
+    return;
+  }
+  for (int32_t i = 0; i < width; i++) best.offer(noisy_score(x[i], *sampler, position, static_cast<uint32_t>(i)), i);
+}
+
+}  // namespace
+
+std::pair<Tensor, Tensor> top_k(Device& device, const Tensor& x, int k, const ChoiceSpec* noise) {
+  require_rows("topK", "x", x);
+  require_real("topK", "x", x);
+  const int64_t width = width_of(x);
+  if (k < 1 || k > width || width > INT32_MAX) throw Error(kShape, "topK: k must lie from 1 to the last axis of x, got " + std::to_string(k) + " for " + text_of(x));
+  if (noise != nullptr) check_choice("topK", *noise, x.rows());
+  std::vector<int64_t> shape = x.shape;
+  shape.back() = k;
+  Tensor values = Tensor::make(DType::f32, shape), indices = Tensor::make(DType::i32, shape);
+  device.enqueue("topK", [&device, x, k, spec = noise ? *noise : ChoiceSpec(), noisy = noise != nullptr, values, indices] {
+    const Reals reals(x);
+    const auto width = static_cast<int32_t>(width_of(x));
+    device.pool().parallel_for(x.rows(), std::max<int64_t>(1, kGrain / width), [&](int64_t begin, int64_t end) {
+      BestK best(k);
+      for (int64_t row = begin; row < end; row++) {
+        const float* from = reals.row(row, width);
+        const Sampler* sampler = noisy ? &spec.sampler_of(row) : nullptr;
+        rank_row(from, width, sampler, noisy ? spec.position_of(row) : 0, best);
+        int64_t to = row * k;
+        for (const Ranked& each : best.sorted()) {
+          values.f32()[to] = from[each.index];
+          indices.i32()[to++] = each.index;
+        }
+      }
+    });
+  });
+  return {values, indices};
+}
+
+}  // namespace foretoken::ops
