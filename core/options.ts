@@ -32,7 +32,7 @@ export interface EngineOptions {
   /** Strategy of requests that name none. Default `'off'`: plain decoding. */
   readonly strategy?: string | StrategyConfig;
   /** Strategies that requests may name besides the shipped ones and modules. */
-  readonly plugins?: readonly Strategy<never>[];
+  readonly plugins?: readonly Strategy<object>[];
   readonly device?: 'cpu';
   /** Of weights and of matrix inputs; sums are f32. Default: f32 for f32 checkpoints, else bf16. */
   readonly dtype?: 'f32' | 'bf16';
