@@ -29,7 +29,7 @@ export function propose(work: readonly Work[], target: Target): Report[] {
     for (const member of members) {
       member.stats.draftMs += durationMs;
       const one = workOf.get(member)!;   // members come from roots
-      one.draft = draft?.draftOf(member.sequence);
+      one.draft = member.strategy === undefined ? undefined : draft?.draftOf(member.sequence);   // benched a moment ago: its draft goes too
       nodes += rowsOf(one.draft);
     }
     for (const { name, value } of draft?.reports ?? []) reports.push({ name, members, value });
