@@ -32,7 +32,29 @@ inline Lanes operator-(Lanes a, Lanes b) { return each<Lanes>([&](int i) { retur
 inline Lanes operator*(Lanes a, Lanes b) { return each<Lanes>([&](int i) { return a.v[i] * b.v[i]; }); }
 inline Lanes operator/(Lanes a, Lanes b) { return each<Lanes>([&](int i) { return a.v[i] / b.v[i]; }); }
 /** a * b + c, rounded once. */
+#if defined(__FP_FAST_FMAF)
 inline Lanes fused(Lanes a, Lanes b, Lanes c) { return each<Lanes>([&](int i) { return fmaf(a.v[i], b.v[i], c.v[i]); }); }
+#else
+// Without the instruction: a product of two f32 is exact in f64, and rounding the sum to f64 first matters only where that lands on the
+// midpoint between two f32 numbers. Results below the normal range are right only when they are flushed, as on every thread of the pool.
+#if defined(__GNUC__)
+__attribute__((noinline))  // a few hundred inlined copies only slow the compiler down
+#endif
+Lanes fused(const Lanes& a, const Lanes& b, const Lanes& c) {
+  constexpr uint32_t kDropped = 0x1fffffff, kMidpoint = 0x10000000;  // bits that the conversion to f32 drops
+  Lanes r;
+  uint32_t doubtful = 0;
+  for (int i = 0; i < 16; i++) {
+    const double s = double(a.v[i]) * double(b.v[i]) + double(c.v[i]);
+    uint64_t u;
+    memcpy(&u, &s, 8);
+    doubtful |= (uint32_t(u) & kDropped) == kMidpoint;
+    r.v[i] = float(s);
+  }
+  if (doubtful) return each<Lanes>([&](int i) { return fmaf(a.v[i], b.v[i], c.v[i]); });
+  return r;
+}
+#endif
 /** The second operand when one is NaN or both are equal, as MAXPS and MINPS do. */
 inline Lanes max(Lanes a, Lanes b) { return each<Lanes>([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
 inline Lanes min(Lanes a, Lanes b) { return each<Lanes>([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
