@@ -12,10 +12,13 @@ export class Interrupted extends Error {}
 /** Codes of the library's errors that are no fault of what was asked. */
 const RUNTIME_CODES = new Set(['CAPACITY', 'DISPOSED', 'DEVICE', 'NATIVE_MISSING', 'SHAPE']);
 
+/** System errors that say that a path was wrong. */
+const PATH_CODES = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES', 'EPERM', 'ENAMETOOLONG']);
+
 export async function exitCodeOf(error: unknown): Promise<number> {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
   if (error instanceof Interrupted) return EXIT.interrupted;
-  if (error instanceof UsageError) return EXIT.usage;
+  if (error instanceof UsageError || (isSystemError(error) && PATH_CODES.has(error.code ?? ''))) return EXIT.usage;
   const code = await foretokenCode(error);
   return code === undefined || RUNTIME_CODES.has(code) ? EXIT.failed : EXIT.usage;
 }
@@ -40,6 +43,6 @@ async function foretokenCode(error: unknown): Promise<string | undefined> {
 }
 
 /** Errors of the file system and the like say what is wrong in their message. */
-function isSystemError(error: unknown): boolean {
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
 }

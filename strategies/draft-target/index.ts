@@ -17,7 +17,7 @@ const DEFAULT_LENGTH = 8;
 const optionsSchema = z.strictObject({
   draft: checkpoint('Folder of the draft model: config.json, safetensors and the tokenizer of the target.'),
   length: z.int().min(1).max(64).optional().meta({ description: 'Tokens drafted per iteration. Default: follows from what is accepted.' }),
-});
+}).meta({ description: 'Drafts a chain with a second, smaller model that has the same tokenizer.' });
 
 /** Options of draft-target. */
 export type DraftTargetOptions = z.input<typeof optionsSchema>;

@@ -21,7 +21,7 @@ const optionsSchema = z.strictObject({
   maxNgram: z.int().min(1).max(NGRAM_LIMIT).default(4).meta({ description: 'Longest run of last tokens that is looked for; longer matches come first.' }),
   length: z.int().min(1).max(256).optional().meta({ description: 'Tokens copied per match. Default: as many as pay on this machine.' }),
   branches: z.int().min(1).max(32).optional().meta({ description: 'Matches copied at once, as a tree. Default: one.' }),
-});
+}).meta({ description: 'Copies what followed an earlier occurrence of the last tokens, in prompt or output.' });
 
 /** Options of prompt lookup. */
 export type PromptLookupOptions = z.input<typeof optionsSchema>;
