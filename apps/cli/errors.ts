@@ -28,10 +28,20 @@ export async function printError(error: unknown): Promise<void> {
   if (error instanceof Interrupted) return;
   const debug = process.env.FORETOKEN_DEBUG === '1';
   const expected = error instanceof UsageError || isSystemError(error) || await foretokenCode(error) !== undefined;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = inFlags(error instanceof Error ? error.message : String(error));
   if (debug && error instanceof Error) process.stderr.write(`${error.stack ?? message}\n`);
   else process.stderr.write(`error: ${message}\n${expected ? '' : '(FORETOKEN_DEBUG=1 shows where)\n'}`);
 }
+
+/** The library speaks of its options in backquotes; here they are flags. */
+function inFlags(message: string): string {
+  return message.replace(/`(\w+)`/g, (quoted, option: string) => FLAGS[option] ?? quoted);
+}
+
+const FLAGS: Readonly<Record<string, string>> = {
+  maxTokensPerSequence: '--context', maxSequences: '--max-sequences', promptTokens: '--prompt-tokens', maxTokens: '--max-tokens', topK: '--top-k', topP: '--top-p', minP: '--min-p',
+  proposeBudgetMs: '--propose-budget', instructionSet: '--instruction-set', prefillChunk: '--prefill-chunk', kvDtype: '--kv-dtype', ignoreEos: '--ignore-eos',
+};
 
 async function foretokenCode(error: unknown): Promise<string | undefined> {
   try {

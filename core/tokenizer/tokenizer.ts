@@ -126,15 +126,14 @@ export async function vocabularyFingerprint(folder: string): Promise<string | un
   return fingerprintOf(json);
 }
 
-/** The error to throw when text is asked of a folder for which {@link loadTokenizer} found nothing. */
-export async function missingTokenizer(folder: string): Promise<TokenizerError> {
-  const file = join(folder, 'tokenizer.json');
-  const remedy = 'or give promptTokens instead of a prompt, and no stop strings';
-  const sentencePiece = join(folder, 'tokenizer.model');
-  const other = await access(sentencePiece).then(() => true, () => false);
-  if (!other) return new TokenizerError(`${file} does not exist, so this model has no text: add the file, ${remedy}`);
-  return new TokenizerError(`${sentencePiece} is a SentencePiece model, which is not read: save the tokenizer as ${file} (in Python: ` +
-    `AutoTokenizer.from_pretrained(folder, use_fast=True).save_pretrained(folder)), ${remedy}`);
+/** Why there is no text in a folder for which {@link loadTokenizer} found nothing, and what to do: the message of the error once text is asked for. */
+export async function missingTokenizer(folder: string): Promise<string> {
+  const file = join(folder, 'tokenizer.json'), sentencePiece = join(folder, 'tokenizer.model');
+  const remedy = 'or give `promptTokens` instead of a prompt, and no stop strings';
+  const hasOther = await access(sentencePiece).then(() => true, () => false);
+  if (!hasOther) return `${file} does not exist, so this model has no text: add the file, ${remedy}.`;
+  return `${sentencePiece} is a SentencePiece model, which is not read: save the tokenizer as ${file} (in Python: ` +
+    `AutoTokenizer.from_pretrained(folder, use_fast=True).save_pretrained(folder)), ${remedy}.`;
 }
 
 interface TokenizerConfig {

@@ -20,6 +20,7 @@ describe('bad input', () => {
     { args: ['generate', '--prompt-tokens', '4096'], says: /4096/ },
     { args: ['generate', '--prompt-file', join(nowhere, 'x.txt')], says: /no such file.*x\.txt/ },
     { args: ['generate', PROMPT, '--model', nowhere], says: /foretoken-no-such-folder/ },
+    { args: ['generate', PROMPT, '--context', '4'], says: /5 tokens.*holds 4.*--context/ },
     { args: ['generate', PROMPT, '--model', broken], says: /config\.json/ },
     { args: ['generate', PROMPT, '--strategy', 'prompt-lokup'], says: /prompt-lokup.*prompt-lookup/ },
     { args: ['generate', PROMPT, '--strategy', '{"name":"prompt-lookup","maxNgrams":3}'], says: /maxNgrams.*maxNgram/ },
