@@ -57,7 +57,7 @@ void measure(size_t bytes, int threads) {
   std::memset(memory, 1, mapped);
   const auto* data = static_cast<const uint64_t*>(memory);
   // About 2 GB a trial, so that small sets are long enough to time.
-  const int repeats = static_cast<int>(std::max<size_t>(1, (size_t{1} << 31) / bytes)), trials = 9;
+  const int repeats = static_cast<int>(std::max<size_t>(1, (size_t{1} << 31) / bytes)), trials = 5;
   std::vector<double> rates;
   for (int i = 0; i < trials; ++i) rates.push_back(double(bytes) * repeats / read_all(data, bytes / 8, threads, repeats) / 1e9);
   std::sort(rates.begin(), rates.end());
