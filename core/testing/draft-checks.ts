@@ -34,7 +34,7 @@ async function proposes(bench: ContractBench): Promise<string> {
     engine.events.on('faulted', ({ reason }) => complaints.push(`fails: ${reason instanceof Error ? reason.message : String(reason)}`));
     const runs = [...PROMPTS.keys()].map((prompt) => engine.generate({ ...requestOf(prompt, 0.8), strategy }));
     const results = await Promise.all(runs.map(({ result }) => result));
-    assert.deepEqual(complaints, []);
+    assert.ok(complaints.length === 0, [...new Set(complaints)].join('; '));
     assert.ok(nodes > 0, 'it drafted nothing at all, so nothing was tested');
     const accepted = results.reduce((sum, { stats }) => sum + stats.accepted, 0);
     return `${nodes} nodes, ${accepted} accepted`;
