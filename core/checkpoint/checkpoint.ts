@@ -1,7 +1,7 @@
 // A checkpoint folder: its configuration and where its tensors lie. No weights are read here.
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { architectureOf } from '../architectures/index.js';
+import { architectureOf } from '../architectures/architecture-of.js';
 import { ConfigFields } from '../architectures/config-fields.js';
 import { IRRELEVANT_FIELDS } from '../architectures/irrelevant-fields.js';
 import type { ModelDescription } from '../description.js';
