@@ -57,7 +57,12 @@ Napi::Promise RuntimeState::later(const char* op, std::function<void()> command,
 void RuntimeState::on_finished(napi_env env, napi_value, void* wake, void* data) {
   const std::unique_ptr<Finished> finished(static_cast<Finished*>(data));
   if (env == nullptr) return;  // the environment is going; the context may be gone already
-  if (RuntimeState* state = static_cast<Wake*>(wake)->state) state->settle(*finished);
+  RuntimeState* state = static_cast<Wake*>(wake)->state;
+  if (state == nullptr) return;
+  try {
+    state->settle(*finished);
+  } catch (...) {  // JavaScript cannot run any more: a worker that is being terminated. Nobody waits for the promise
+  }
 }
 
 void RuntimeState::settle(const Finished& finished) {
