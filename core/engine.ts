@@ -1,4 +1,4 @@
-import { Batch, type Request } from './batch.js';
+import type { Batch, Request } from './batch.js';
 import { iterate } from './decode.js';
 import { ConfigError, ContextLengthError, DisposedError, TokenizerError } from './errors.js';
 import type { EngineEmitter } from './events.js';

@@ -1,4 +1,4 @@
-import { DeviceOps } from './device-ops.js';
+import type { DeviceOps } from './device-ops.js';
 import type { HostModel } from './host-model.js';
 import type { DraftProposer, Guarantee, Plan, Sequence, Verifier } from './strategy.js';
 import type { TensorScope } from './tensor-scope.js';

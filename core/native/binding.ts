@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { CapacityError, CheckpointError, DeviceError, DisposedError, ForetokenError, NativeMissingError, ShapeError } from '../errors.js';
+import { CapacityError, CheckpointError, DeviceError, DisposedError, type ForetokenError, NativeMissingError, ShapeError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 import type { NativeBinding, NativeRuntime } from './types.js';
 
