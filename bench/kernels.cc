@@ -1,8 +1,10 @@
 // Times the matrix kernels over the weights of a Llama-shaped model of 135M parameters: t(M) / t(1) and the share of the read bandwidth.
-//   g++ -std=c++17 -O2 -I native/include bench/kernels.cc native/src/cpu/{pack,math,dispatch,kernels_portable}.cc <kernels_*.o> -pthread
-//   ./kernels [set] [bf16|f32] [threads] [repetitions] [M,M,...]
+// After `npm run build:native`:
+//   g++ -std=c++17 -O3 -I native/include bench/kernels.cc build/CMakeFiles/foretoken.dir/native/src/cpu/*.o -pthread -o build/bench-kernels
+//   build/bench-kernels [set] [bf16|f32] [threads] [repetitions] [M,M,...]
 // On a shared machine whole passes say little, so every matrix is cut in pieces of at most 1 MiB, and a time is the sum over the pieces of
-// the fastest repetition. Not counted: attention, norms, sampling. The head's results stay in a small buffer, as a fused choice keeps them.
+// the fastest repetition; activations are packed anew for every piece. Not counted: attention, norms, sampling.
+// The head's results stay in a small buffer, as a fused choice keeps them.
 #include <sys/mman.h>
 
 #include <algorithm>

@@ -58,9 +58,8 @@ inline Lanes select(Mask m, Lanes yes, Lanes no) { return {_mm256_blendv_ps(no.l
 inline Bits select(Mask m, Bits yes, Bits no) { return bits(select(m, floats(yes), floats(no))); }
 
 inline Lanes load(const uint16_t* p) {
-  const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  const Bits wide = {_mm256_cvtepu16_epi32(_mm256_castsi256_si128(v)), _mm256_cvtepu16_epi32(_mm256_extracti128_si256(v, 1))};
-  return floats(left<16>(wide));
+  const __m128i* halves = reinterpret_cast<const __m128i*>(p);
+  return floats(left<16>(Bits{_mm256_cvtepu16_epi32(_mm_loadu_si128(halves)), _mm256_cvtepu16_epi32(_mm_loadu_si128(halves + 1))}));
 }
 inline Lanes load_part(const uint16_t* p, int n) {
   uint16_t padded[16] = {};
