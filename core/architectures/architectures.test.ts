@@ -5,7 +5,7 @@ import { CheckpointError } from '../errors.js';
 import { parseStrictJsonObject, type JsonObject } from '../checkpoint/strict-json.js';
 import type { ArchitecturePlan } from './architecture.js';
 import { ConfigFields } from './config-fields.js';
-import { architectureOf, ARCHITECTURES } from './index.js';
+import { architectureOf, ARCHITECTURES } from './architecture-of.js';
 import { IRRELEVANT_FIELDS } from './irrelevant-fields.js';
 
 const FIXTURES = join(import.meta.dirname, '../../test/fixtures/checkpoints/configs');
