@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { container as root, type DependencyContainer, type InjectionToken, instanceCachingFactory } from 'tsyringe';
 import { Batch } from './batch.js';
 import { MEASURED_ROWS, NodeBudget, type PassTime } from './budget.js';
-import { type Checkpoint, type DescribedCheckpoint, describeCheckpoint, readCheckpoint } from './checkpoint/checkpoint.js';
+import { type Checkpoint, type DescribedCheckpoint, describeCheckpoint, readCheckpoint, summarise } from './checkpoint/checkpoint.js';
 import { Engine, type EngineInfo } from './engine.js';
 import { ConfigError } from './errors.js';
 import { EngineEmitter } from './events.js';
@@ -13,7 +13,7 @@ import { loadNative } from './native/binding.js';
 import type { NativeModel, NativeRuntime } from './native/types.js';
 import { type EngineOptions, parseEngineOptions, type ResolvedEngineOptions } from './options.js';
 import { StrategyRegistry } from './registry.js';
-import type { Strategy, StrategyConfig, TargetDescription } from './strategy.js';
+import type { CheckpointSummary, Strategy, StrategyConfig, TargetDescription } from './strategy.js';
 import { StrategyLoader } from './strategy-loader.js';
 import { Target } from './target.js';
 import { loadTokenizer, missingTokenizer, type Tokenizer } from './tokenizer/tokenizer.js';
@@ -25,6 +25,7 @@ const token = <T>(name: string): InjectionToken<T> => Symbol.for(`foretoken:${na
 const OPTIONS = token<ResolvedEngineOptions>('options');
 const RUNTIME = token<NativeRuntime>('runtime');
 const MODEL = token<NativeModel>('model');
+const SUMMARY = token<CheckpointSummary>('summary');
 const DESCRIBED = token<DescribedCheckpoint>('described');
 const TOKENIZER = token<{ readonly tokenizer: Tokenizer | undefined; readonly why: string }>('tokenizer');
 const TIMES = token<readonly PassTime[]>('times');
@@ -53,7 +54,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const child = root.createChildContainer();
     const values = { tokenizer, why: tokenizer === undefined ? await missingTokenizer(checkpoint.path) : '' };
     child.register(OPTIONS, { useValue: resolved }).register(RUNTIME, { useValue: runtime }).register(MODEL, { useValue: model })
-      .register(DESCRIBED, { useValue: described }).register(TOKENIZER, { useValue: values }).register(TIMES, { useValue: times })
+      .register(DESCRIBED, { useValue: described }).register(SUMMARY, { useValue: summarise(checkpoint, tokenizer?.fingerprint) }).register(TOKENIZER, { useValue: values }).register(TIMES, { useValue: times })
       .register(INFO, { useValue: { ...info, passTimes: times } });
     compose(child);
     const engine = child.resolve(ENGINE);
@@ -85,10 +86,10 @@ function compose(child: DependencyContainer): void {
   make(STRATEGIES, (c) => {
     const info = c.resolve(INFO);
     const target: TargetDescription = {
-      model: info.description, vocabulary: c.resolve(TOKENIZER).tokenizer?.fingerprint ?? '', device: info.device, kvDtype: info.kvDtype,
+      path: info.model, model: info.description, vocabulary: c.resolve(TOKENIZER).tokenizer?.fingerprint ?? '', device: info.device, kvDtype: info.kvDtype,
       maxSequences: info.maxSequences, maxTokens: info.maxTokensPerSequence,
     };
-    return new StrategyLoader(new StrategyRegistry(c.resolve(OPTIONS).plugins as Strategy[]), c.resolve(TARGET), target, info.dtype, info.kvDtype);
+    return new StrategyLoader(new StrategyRegistry(c.resolve(OPTIONS).plugins as Strategy[]), c.resolve(TARGET), target, c.resolve(SUMMARY), info.dtype, info.kvDtype);
   });
   make(ENGINE, (c) => {
     const { tokenizer, why } = c.resolve(TOKENIZER);

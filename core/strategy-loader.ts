@@ -25,6 +25,8 @@ export class StrategyLoader {
     private readonly registry: StrategyRegistry,
     private readonly target: Target,
     private readonly description: TargetDescription,
+    /** The target's own folder. */
+    private readonly own: CheckpointSummary,
     private readonly dtype: 'f32' | 'bf16',
     private readonly kvDtype: 'f32' | 'bf16',
   ) {}
@@ -57,7 +59,7 @@ export class StrategyLoader {
     const strategy = await this.registry.resolve(name);
     const options = await readOptions(strategy, rest);
     const paths = checkpointPaths(strategy, options);
-    const checkpoints = new Map<string, CheckpointSummary>();
+    const checkpoints = new Map([[this.description.path, this.own]]);
     for (const path of paths) checkpoints.set(path, await summaryOf(path));
     const plan = checkedPlan(strategy, options, this.description, checkpoints);
     const bound = bindVerifier(verifier, plan, name);

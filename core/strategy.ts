@@ -157,6 +157,8 @@ export interface CheckpointSummary {
 }
 
 export interface TargetDescription {
+  /** Its folder: a head without a folder of its own lies there, and `plan` finds the folder's summary among its checkpoints. */
+  readonly path: string;
   readonly model: ModelDescription;
   /** Fingerprint of the tokenizer's vocabulary; empty without a tokenizer. */
   readonly vocabulary: string;
