@@ -16,7 +16,7 @@ const planOf = (options: PromptLookupOptions) => promptLookup.plan(promptLookup.
 function draftOf(tokens: readonly number[], settings: Partial<ConstructorParameters<typeof PromptLookup>[0]>, limits: { budget?: number; maxDepth?: number } = {}) {
   const draft = new RecordedDraft();
   const sequence = sequenceOf(tokens, limits);
-  new PromptLookup({ minNgram: 1, maxNgram: 3, length: 3, branches: 1, ...settings }).propose(batchOf([sequence]), draft);
+  new PromptLookup({ minNgram: 1, maxNgram: 3, length: 3, branches: 1, trust: Infinity, ...settings }).propose(batchOf([sequence]), draft);
   return draft.pathsOf(sequence);
 }
 
@@ -45,6 +45,11 @@ describe('the match rule', () => {
   it('drafts several continuations as a tree that shares what they agree on', () => {
     const tokens = [1, 2, 5, 6, 1, 2, 5, 7, 1, 2, 8, 9, 1, 2];
     expect(draftOf(tokens, { branches: 3, length: 2 })).toEqual([[8, 9], [5, 7], [5, 6]]);
+  });
+
+  it('trusts a match with so many tokens per token that agreed', () => {
+    expect(draftOf([1, 2, 3, 4, 5, 6, 7, 8, 1, 2], { length: 9, trust: 2 })).toEqual([[3, 4, 5, 6]]);
+    expect(draftOf([9, 2, 3, 4, 5, 6, 7, 8, 1, 2], { length: 9, trust: 2 })).toEqual([[3, 4]]);
   });
 
   it('keeps to the budget and to the depth that can still be emitted', () => {
@@ -82,7 +87,7 @@ describe('the index', () => {
 
 describe('the proposer', () => {
   it('keeps the texts of a batch apart and forgets those that left', () => {
-    const proposer = new PromptLookup({ minNgram: 1, maxNgram: 2, length: 1, branches: 1 });
+    const proposer = new PromptLookup({ minNgram: 1, maxNgram: 2, length: 1, branches: 1, trust: Infinity });
     const [a, b] = [sequenceOf([1, 2, 1], { id: 1 }), sequenceOf([1, 3, 1], { id: 2 })];
     const draft = new RecordedDraft();
     proposer.propose(batchOf([a, b]), draft);
@@ -95,7 +100,7 @@ describe('the proposer', () => {
   });
 
   it('goes on from the text of a fork without having been told of it', () => {
-    const proposer = new PromptLookup({ minNgram: 1, maxNgram: 2, length: 2, branches: 1 });
+    const proposer = new PromptLookup({ minNgram: 1, maxNgram: 2, length: 2, branches: 1, trust: Infinity });
     const parent = sequenceOf([4, 5, 6, 4], { id: 1 });
     proposer.propose(batchOf([parent]), new RecordedDraft());
     const fork = sequenceOf([4, 5, 6, 4, 7, 6, 4], { id: 2 });
@@ -107,7 +112,7 @@ describe('the proposer', () => {
 
 describe('the plan', () => {
   it('leaves the size to core unless the user names one', () => {
-    expect(planOf({})).toMatchObject({ budget: 'measured', needs: { hidden: 'none' } });
+    expect(planOf({})).toMatchObject({ budget: 'measured', maxDepth: 16, maxWidth: 2, needs: { hidden: 'none' } });
     expect(planOf({ length: 4 })).toMatchObject({ budget: 'fixed', maxNodes: 4, maxDepth: 4 });
     expect(planOf({ length: 4, branches: 3 })).toMatchObject({ budget: 'fixed', maxNodes: 12, maxDepth: 4, maxWidth: 3 });
   });

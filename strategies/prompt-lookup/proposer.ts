@@ -9,6 +9,8 @@ export interface LookupSettings {
   readonly length: number;
   /** Continuations per draft. */
   readonly branches: number;
+  /** Tokens that a continuation may have per token that agreed: long matches are right more often, and for longer. */
+  readonly trust: number;
 }
 
 /** Copies continuations of earlier matches into a tree. Holds one index per text; a fork builds its own from its tokens. */
@@ -20,8 +22,8 @@ export class PromptLookup implements DraftProposer {
   propose({ sequences }: DraftBatch, draft: DraftBuilder): void {
     for (const sequence of sequences) {
       const { tokens } = sequence;
-      const depth = Math.min(this.settings.length, sequence.maxDepth);
-      for (const { start } of this.indexOf(sequence).matches(tokens, this.settings.branches)) {
+      for (const { start, length } of this.indexOf(sequence).matches(tokens, this.settings.branches)) {
+        const depth = Math.min(this.settings.length, sequence.maxDepth, length * this.settings.trust);
         let parent = 0;   // `node` gives back the child that is there already: continuations share what they agree on
         for (let i = 0; i < depth && parent >= 0; i++) parent = draft.node(sequence, copied(tokens, start, i), parent);
       }
