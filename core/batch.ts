@@ -4,6 +4,7 @@ import type { Run, SampleResult } from './run.js';
 import { RunningSequence } from './sequence.js';
 import type { StrategyInstance } from './strategy-instance.js';
 import type { Commit } from './strategy.js';
+import type { TraceEntry } from './trace.js';
 import type { TextStream } from './tokenizer/stop.js';
 
 /** One call of `generate`: its options and the samples that have finished. */
@@ -47,6 +48,7 @@ export class Member {
   readonly acceptance = new Acceptance();
   readonly stats = new MemberStats();
   readonly text: TextStream | undefined;
+  readonly trace: TraceEntry[] = [];
   /** Text so far. */
   written = '';
   /** What drafts for it now; undefined: it decodes plainly. */

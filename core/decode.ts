@@ -1,5 +1,6 @@
 import type { Batch } from './batch.js';
 import { cancel } from './steps/cancel.js';
+import { IterationClock } from './steps/clock.js';
 import { commit } from './steps/commit.js';
 import { decide } from './steps/decide.js';
 import { emit } from './steps/emit.js';
@@ -28,22 +29,23 @@ export async function iterate(batch: Batch, plain: BoundVerifier, target: Target
   cancel(batch, target);                                        // those whose signal says so leave
   join(batch, target);                                          // those who wait take the free places
   target.beginIteration();
+  const clock = new IterationClock(target);
   observe(batch, target);                                       // strategies hear what the last pass made final
   fork(batch, target);                                          // prompts that are in become their samples
   const work = schedule(batch, target);                         // who runs a prompt chunk, who a root
   const reports = propose(work, target);                        // strategies draft within each sequence's budget
+  clock.mark();
   target.forgetLast();
 
-  const verifyStart = performance.now();
   const pass = forwardPass(work, batch, target);                // one pass for every sequence and every tree
   if (pass === undefined) return;
   const judged = verify(pass, pass.forward, plain, target);     // a path and a next token per tree, on the device
-  const { outcomes, refused } = await read(judged, pass.forward, reports, target);
+  clock.mark();
+  const { outcomes, refused, times } = await read(judged, pass.forward, reports, clock, target);
   const commitStart = performance.now();
-  const verifyMs = commitStart - verifyStart;
 
   const blocks = decide(outcomes, target);                      // cut at the first stop
   commit(blocks, pass, target);                                 // keep what stays, forget the rest
-  endIteration(pass, refused, verifyMs, target);
-  emit(blocks, pass.parts.length, { verifyMs, commitMs: performance.now() - commitStart }, batch, target);
+  endIteration(pass, refused, times, target);
+  emit(blocks, pass.parts.length, { ...times, commitMs: performance.now() - commitStart }, batch, target);
 }

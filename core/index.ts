@@ -9,6 +9,7 @@ export type { Engine, EngineInfo } from './engine.js';
 export type { EngineOptions, GenerateRequest, ScoreRequest } from './options.js';
 export type { Chunk, Run, RunResult, RunStats, SampleResult } from './run.js';
 export type { Scores } from './score.js';
+export type { TraceEntry } from './trace.js';
 export type { EngineEmitter, EngineEvents } from './events.js';
 export * from './errors.js';
 export * from './strategy.js';

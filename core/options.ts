@@ -70,6 +70,7 @@ const requestSchema = z.strictObject({
   n: z.int().min(1).default(1),
   stop: z.union([z.string().min(1).transform((one) => [one]), z.array(z.string().min(1))], { error: 'expected strings that are not empty' }).default([]),
   ignoreEos: z.boolean().default(false),
+  trace: z.boolean().default(false),
   strategy: strategyChoice.optional(),
   signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, { error: 'expected an AbortSignal' }).optional(),
 });
@@ -94,6 +95,8 @@ export interface GenerateRequest {
   readonly stop?: string | readonly string[];
   /** Goes on after the model's end token. */
   readonly ignoreEos?: boolean;
+  /** Whether the result tells every iteration: its tree, the accepted path, times. */
+  readonly trace?: boolean;
   /** A strategy by name or by configuration, or `'off'`. Default: the engine's. */
   readonly strategy?: string | StrategyConfig;
   /** Ends the run at the next commit; `result` rejects with its reason. */
@@ -109,6 +112,7 @@ export interface GenerateOptions {
   readonly n: number;
   readonly stop: readonly string[];
   readonly ignoreEos: boolean;
+  readonly trace: boolean;
   readonly strategy: string | StrategyConfig | undefined;
   readonly signal: AbortSignal | undefined;
 }
@@ -137,7 +141,7 @@ export function parseScoreRequest(input: unknown): z.output<typeof scoreSchema> 
 }
 
 export function parseGenerateRequest(input: unknown): GenerateOptions {
-  const { prompt, promptTokens, maxTokens, temperature, topK, topP, minP, seed, n, stop, ignoreEos, strategy, signal } = parseOptions(requestSchema, input, 'generate');
+  const { prompt, promptTokens, maxTokens, temperature, topK, topP, minP, seed, n, stop, ignoreEos, trace, strategy, signal } = parseOptions(requestSchema, input, 'generate');
   if ((prompt === undefined) === (promptTokens === undefined)) {
     throw new ConfigError(`generate takes either \`prompt\` or \`promptTokens\`; ${prompt === undefined ? 'neither' : 'both'} came.`);
   }
@@ -148,7 +152,7 @@ export function parseGenerateRequest(input: unknown): GenerateOptions {
   };
   return {
     prompt, promptTokens: promptTokens === undefined ? undefined : Int32Array.from(promptTokens), maxTokens,
-    sampling: Object.freeze(sampling), n, stop, ignoreEos, strategy: strategy as string | StrategyConfig | undefined, signal,
+    sampling: Object.freeze(sampling), n, stop, ignoreEos, trace, strategy: strategy as string | StrategyConfig | undefined, signal,
   };
 }
 

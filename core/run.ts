@@ -1,4 +1,5 @@
 import type { Guarantee } from './strategy.js';
+import type { TraceEntry } from './trace.js';
 
 /** A piece of output as it becomes final. */
 export interface Chunk {
@@ -47,6 +48,8 @@ export interface SampleResult {
   /** `eos`: an end token; `stop`: a stop string, which `text` no longer holds; `length`: `maxTokens` or the context is full. */
   readonly finishReason: 'eos' | 'stop' | 'length';
   readonly stats: RunStats;
+  /** Every iteration, with `trace: true`. */
+  readonly trace?: readonly TraceEntry[];
 }
 
 /** What a run resolves to: the first sample, and all of them in `samples`. */

@@ -108,6 +108,8 @@ export interface NativeOps {
   /** What a model with these logits `[rows, vocab]` chooses, `[rows]` i32; -1 where every logit is -inf or NaN. */
   choose(logits: NativeTensor, choice: NativeChoice): NativeTensor;
   fromArray(data: Int32Array | Float32Array, shape: readonly number[]): NativeTensor;
+  /** When the device thread comes to it: `[2]` i32, seconds and microseconds of a steady clock. */
+  clock(): NativeTensor;
 }
 
 /** `path` `[sequences, maxDepth]` row numbers within the sequence, root first, -1 padded; `length` and `next` `[sequences]`. All i32. */

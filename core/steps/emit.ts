@@ -2,28 +2,25 @@ import type { Batch, Member } from '../batch.js';
 import type { Draft } from '../draft.js';
 import type { RunStats, SampleResult } from '../run.js';
 import type { Target } from '../target.js';
+import type { IterationTimes } from './clock.js';
 import { proposedIn } from './commit.js';
 import type { Block } from './decide.js';
 import { leaveStrategy } from './faults.js';
-
-/** Times of one iteration in milliseconds. */
-export interface Times {
-  readonly verifyMs: number;
-  readonly commitMs: number;
-}
+import { traceOf } from './trace.js';
 
 /** Counts, hands the new text to its readers, and lets finished samples go, all their pages with them. */
-export function emit(blocks: readonly Block[], concurrent: number, times: Times, batch: Batch, target: Target): void {
+export function emit(blocks: readonly Block[], concurrent: number, times: IterationTimes, batch: Batch, target: Target): void {
   for (const block of blocks) {
     const { member } = block.outcome.part.work;
     count(block, member, concurrent, times, target);
+    if (member.request.options.trace) trace(block, member, times);
     member.written += block.text;
     member.request.run.push({ text: block.text, tokens: block.tokens, index: member.sequence.sample });
     if (block.finishReason !== undefined) finish(member, block.finishReason, batch, target);
   }
 }
 
-function count({ outcome, tokens, path }: Block, member: Member, concurrent: number, { verifyMs, commitMs }: Times, target: Target): void {
+function count({ outcome, tokens, path }: Block, member: Member, concurrent: number, { draftMs, verifyMs, commitMs }: IterationTimes, target: Target): void {
   const { stats } = member;
   const { part } = outcome;
   const accepted = tokens.length === path.length && outcome.path.length > path.length ? tokens.length : path.length - 1;
@@ -33,6 +30,7 @@ function count({ outcome, tokens, path }: Block, member: Member, concurrent: num
   stats.accepted += accepted;
   for (let depth = 0; depth < accepted; depth++) stats.acceptedPerPosition[depth] = (stats.acceptedPerPosition[depth] ?? 0) + 1;
   stats.maxConcurrent = Math.max(stats.maxConcurrent, concurrent);
+  if (member.strategy !== undefined) stats.draftMs += draftMs;
   stats.verifyMs += verifyMs;
   stats.commitMs += commitMs;
   if (stats.firstTokenAt === 0) stats.firstTokenAt = performance.now();
@@ -40,6 +38,13 @@ function count({ outcome, tokens, path }: Block, member: Member, concurrent: num
   target.events.tell('committed', {
     request: member.request.id, sample: member.sequence.sample, strategy: member.request.strategy?.name ?? 'off', tokens: tokens.length, accepted, proposed,
   });
+}
+
+/** The pass that ends a prompt is no iteration of its own, unless something was drafted in it. */
+function trace({ outcome }: Block, member: Member, { draftMs, verifyMs, commitMs }: IterationTimes): void {
+  const isPrefill = member.stats.iterations === 1 && outcome.part.work.draft === undefined;
+  if (isPrefill) return;
+  member.trace.push(traceOf(outcome, member.request.strategy?.name ?? 'off', { draft: draftMs, verify: verifyMs, commit: commitMs }));
 }
 
 /** Longest path of a draft; of one that was made on the device only the number of nodes is known. */
@@ -55,7 +60,7 @@ function finish(member: Member, finishReason: SampleResult['finishReason'], batc
   release(member, batch, target);
   const { request, sequence } = member;
   const stats = statsOf(member);
-  request.samples[sequence.sample] = { text: member.written, tokens: Array.from(sequence.output()), finishReason, stats };
+  request.samples[sequence.sample] = { text: member.written, tokens: Array.from(sequence.output()), finishReason, stats, ...(request.options.trace ? { trace: member.trace } : {}) };
   target.events.tell('finished', { request: request.id, sample: sequence.sample, reason: finishReason, tokens: sequence.outputLength, durationMs: performance.now() - request.calledAt });
   if (request.samples.filter(Boolean).length < request.options.n) return;
   const samples = request.samples as SampleResult[];   // all are there: the line above

@@ -27,7 +27,6 @@ export function propose(work: readonly Work[], target: Target): Report[] {
     const durationMs = performance.now() - start;
     let nodes = 0;
     for (const member of members) {
-      member.stats.draftMs += durationMs;
       const one = workOf.get(member)!;   // members come from roots
       one.draft = member.strategy === undefined ? undefined : draft?.draftOf(member.sequence);   // benched a moment ago: its draft goes too
       nodes += rowsOf(one.draft);

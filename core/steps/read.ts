@@ -2,6 +2,7 @@ import type { NativeForward, NativeTensor } from '../native/types.js';
 import type { Member } from '../batch.js';
 import type { Target } from '../target.js';
 import { nativeTensor } from '../tensor-scope.js';
+import { IterationClock, type Times } from './clock.js';
 import type { Part } from './pack.js';
 import type { Report } from './propose.js';
 import type { Judged } from './verify.js';
@@ -15,31 +16,37 @@ export interface Outcome {
   readonly next: number;
   /** Token of each row of the tree, -1 where absent. */
   readonly tokens: Int32Array;
-  /** The target's choice after each row, if the strategy wants it. */
+  /** Row number of each row's parent, -1 for the root; only where the request is traced. */
+  readonly parents: Int32Array | undefined;
+  /** The target's choice after each row, if the strategy wants it or the request is traced. */
   readonly choices: Int32Array | undefined;
   readonly reported: Readonly<Record<string, Float32Array | Int32Array>> | undefined;
 }
 
-/** Nodes that the device refused, over all sequences of the pass. */
+/** What came back. */
 export interface Read {
   readonly outcomes: readonly Outcome[];
+  /** Nodes that the device refused, over all sequences of the pass. */
   readonly refused: number;
+  readonly times: Times;
 }
 
 /** The one read of the iteration: resolves when the pass and all that was enqueued for it have run. */
-export async function read(judged: readonly Judged[], forward: NativeForward, reports: readonly Report[], target: Target): Promise<Read> {
+export async function read(judged: readonly Judged[], forward: NativeForward, reports: readonly Report[], clock: IterationClock, target: Target): Promise<Read> {
   const wanted: NativeTensor[] = [forward.refused];
   const ask = (tensor: Parameters<typeof nativeTensor>[0]): number => wanted.push(nativeTensor(tensor)) - 1;
   const places = judged.map(({ verdict, tokens, forest, parts }) => ({
     path: ask(verdict.path), next: ask(verdict.next), tokens: ask(tokens),
     choices: parts.some(wantsChoices) ? ask(forest.choices()) : -1,
+    parents: parts.some(isTraced) ? ask(forest.parents) : -1,
     width: verdict.path.shape[1] ?? 0,
   }));
   const reportPlaces = reports.map(({ value }) => ask(value));
+  const clockPlaces = clock.marks.map(ask);
   const values = await target.runtime.read(wanted);
   const reported = reportedBy(reports, reportPlaces.map((place) => values[place]!));
   const outcomes = judged.flatMap(({ parts, forest }, group) => {
-    const { path, next, tokens, choices, width } = places[group]!;
+    const { path, next, tokens, choices, parents, width } = places[group]!;
     return parts.map((part, i): Outcome => {
       const row = values[path]!.subarray(i * width, (i + 1) * width) as Int32Array;   // verdicts are i32
       const end = row.indexOf(-1);
@@ -49,16 +56,21 @@ export async function read(judged: readonly Judged[], forward: NativeForward, re
         path: end < 0 ? row : row.subarray(0, end),
         next: values[next]![i]!,
         tokens: values[tokens]!.subarray(from, to) as Int32Array,
+        parents: parents >= 0 && isTraced(part) ? Int32Array.from(values[parents]!.subarray(from, to), (parent) => (parent < 0 ? -1 : parent - from)) : undefined,
         choices: choices >= 0 && wantsChoices(part) ? values[choices]!.slice(from, to) as Int32Array : undefined,
         reported: reported.get(part.work.member),
       };
     });
   });
-  return { outcomes, refused: values[0]![0]! };
+  return { outcomes, refused: values[0]![0]!, times: IterationClock.times(clockPlaces.map((place) => values[place]!)) };
 }
 
-function wantsChoices({ work }: Part): boolean {
-  return work.member.strategy?.plan.needs.choices === true;
+function wantsChoices({ work }: Pick<Part, 'work'>): boolean {
+  return work.member.strategy?.plan.needs.choices === true || isTraced({ work });
+}
+
+function isTraced({ work }: Pick<Part, 'work'>): boolean {
+  return work.member.request.options.trace;
 }
 
 function reportedBy(reports: readonly Report[], values: readonly (Float32Array | Int32Array)[]): Map<Member, Record<string, Float32Array | Int32Array>> {

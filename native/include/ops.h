@@ -67,4 +67,7 @@ Tensor choose(Device&, const Tensor& logits, const ChoiceSpec& spec);
 /** Throws Error(kShape) unless the spec has `rows` rows, their samplers exist, and positions is [rows] i32. */
 void check_choice(const char* op, const ChoiceSpec& spec, int64_t rows);
 
+/** When the device thread comes to it: [2] i32, seconds and microseconds of a steady clock. Two of them time what was enqueued between. */
+Tensor clock(Device&);
+
 }  // namespace foretoken::ops

@@ -63,6 +63,23 @@ describe('generate', () => {
     }
   });
 
+  it('tells every iteration with trace: the tree, what was kept, the choices, times', async () => {
+    const { trace, tokens } = await engine.generate({ promptTokens: prompt, maxTokens: 12, ignoreEos: true, trace: true, strategy: 'foresight' }).result;
+    const text = texts.get(prompt.join())!;
+    expect(tokens).toEqual(text.slice(0, 12));
+    expect(trace!.length).toBe(3);
+    for (const [i, { tokens: nodes, parents, accepted, next, choices, ms }] of trace!.entries()) {
+      const at = i * 4;
+      const wrong = (token: number): number => (token + 1) % 4096;
+      expect(parents).toEqual([-1, 0, 0, 2, 2, 4, 4]);   // beside every right node stands a wrong one
+      expect(nodes.slice(1)).toEqual([at, at + 1, at + 2].flatMap((k) => [wrong(text[k]!), text[k]!]));
+      expect(accepted).toEqual([0, 2, 4, 6]);
+      expect(next).toBe(text[at + 3]);
+      expect(accepted.map((node) => choices[node])).toEqual(text.slice(at, at + 4));
+      expect(ms.draft >= 0 && ms.verify > 0 && ms.commit >= 0).toBe(true);
+    }
+  });
+
   it('repeats itself for a seed and varies without one', async () => {
     const ask = (seed?: number): Promise<number[]> => engine.generate({ promptTokens: prompt, maxTokens: 24, temperature: 1, ...(seed === undefined ? {} : { seed }) }).result.then(({ tokens }) => tokens);
     expect(await ask(5)).toEqual(await ask(5));

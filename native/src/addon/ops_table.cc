@@ -53,6 +53,10 @@ Napi::Value linear(const Call& call) {
   return call.give(ops::linear(call.device(), x, weight, &bias));
 }
 
+Napi::Value clock(const Call& call) {
+  return call.give(ops::clock(call.device()));
+}
+
 Napi::Value where(const Call& call) {
   const Tensor mask = call.tensor(0, "mask");
   const ops::Operand a = call.operand(1, "a"), b = call.operand(2, "b");
@@ -199,7 +203,7 @@ constexpr Entry kTable[] = {
   {"div", binary<ops::div>}, {"less", binary<ops::less>}, {"where", where}, {"sum", unary<ops::sum>}, {"rmsNorm", rms_norm},
   {"logSoftmax", unary<ops::log_softmax>}, {"concat", concat}, {"reshape", reshape}, {"gather", gather}, {"topK", top_k},
   {"divMod", div_mod}, {"mergePrefixes", merge_prefixes}, {"selectTree", select_tree}, {"acceptChosen", accept_chosen}, {"walk", walk},
-  {"children", children}, {"sample", sample}, {"uniform", uniform}, {"probs", probs}, {"choose", choose}, {"fromArray", from_array},
+  {"children", children}, {"sample", sample}, {"uniform", uniform}, {"probs", probs}, {"choose", choose}, {"fromArray", from_array}, {"clock", clock},
 };
 
 }  // namespace
