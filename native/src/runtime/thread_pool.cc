@@ -1,5 +1,8 @@
-// Fork-join without OpenMP. A fork costs about a microsecond while the workers spin; they spin for some tens of microseconds after
-// their last job, then sleep, so that idle engines and oversubscribed machines lose nothing.
+// Fork-join without OpenMP. A fork costs well below a microsecond while the workers spin; they spin for some tens of microseconds after
+// their last job, then sleep. On an oversubscribed machine a worker may not get a core in time: work that is cut into shares then goes on
+// without it, since nobody waits for a worker that has not begun.
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -15,7 +18,8 @@ namespace foretoken {
 namespace {
 
 constexpr auto kSpinTime = std::chrono::microseconds(40);
-constexpr int kPausesPerLook = 32;  // between two looks at the clock
+constexpr int kPausesAlone = 128;  // pauses before the core is offered to others
+constexpr int kPausesPerLook = 16;
 
 inline void pause_cpu() {
 #if defined(__x86_64__)
@@ -25,17 +29,25 @@ inline void pause_cpu() {
 #endif
 }
 
-// Spins until `ready()` or the spin time is over; true when ready.
+template <typename Ready>
+bool spin(const Ready& ready, int pauses) {
+  for (int i = 0; i < pauses; i++) {
+    if (ready()) return true;
+    pause_cpu();
+  }
+  return ready();
+}
+
+// Spins until `ready()` or the spin time is over; true when ready. Whoever else wants this core gets it: it may be the one we wait for.
 template <typename Ready>
 bool spin_until(const Ready& ready) {
+  if (spin(ready, kPausesAlone)) return true;
   const auto end = std::chrono::steady_clock::now() + kSpinTime;
-  do {
-    for (int i = 0; i < kPausesPerLook; i++) {
-      if (ready()) return true;
-      pause_cpu();
-    }
-  } while (std::chrono::steady_clock::now() < end);
-  return ready();
+  while (std::chrono::steady_clock::now() < end) {
+    sched_yield();
+    if (spin(ready, kPausesPerLook)) return true;
+  }
+  return false;
 }
 
 // A gate that one side opens and the other waits for: spinning first, then asleep. Opening costs no system call while nobody sleeps.
@@ -65,14 +77,16 @@ class Gate {
 }  // namespace
 
 struct ThreadPool::State {
-  std::vector<std::thread> workers;
-  const std::function<void(int)>* job = nullptr;
-  std::atomic<uint64_t> round{0};  // one more for every job
-  std::atomic<int> running{0};     // workers that have not finished this round
+  // One word says which round this is, whether it may still be entered, and how many workers are inside.
+  static constexpr uint64_t kRound = uint64_t{1} << 32, kOpen = uint64_t{1} << 31, kInside = kOpen - 1;
+  std::atomic<uint64_t> door{0};
+  std::atomic<int> entered{0};  // workers that have entered this round
   std::atomic<bool> stopping{false};
+  const std::function<void(int)>* job = nullptr;
   Gate start, finish;
   std::mutex failure_mutex;
   std::exception_ptr failure;
+  std::vector<std::thread> workers;
 
   void attempt(int thread) {
     try {
@@ -83,14 +97,38 @@ struct ThreadPool::State {
     }
   }
 
+  // Enters the present round unless it is closed; `seen` becomes its number.
+  bool enter(uint64_t& seen) {
+    uint64_t now = door.load();
+    while ((now & kOpen) != 0 && !door.compare_exchange_weak(now, now + 1)) continue;
+    seen = now / kRound;
+    return (now & kOpen) != 0;
+  }
+
   void work(int thread) {
     flush_subnormals();
-    for (uint64_t seen = 0;; seen++) {
-      start.wait([&] { return round.load() != seen || stopping.load(); });
+    for (uint64_t seen = 0;;) {
+      start.wait([&] { return door.load() / kRound != seen || stopping.load(); });
       if (stopping.load()) return;
+      if (!enter(seen)) continue;
+      entered.fetch_add(1);
       attempt(thread);
-      if (running.fetch_sub(1) == 1) finish.wake();
+      door.fetch_sub(1);
+      finish.wake();
     }
+  }
+
+  // Runs `job` on the caller and the workers that come in time, or on all of them.
+  void fork(const std::function<void(int)>& work, int must_enter) {
+    job = &work;
+    entered.store(0);
+    door.store((door.load() / kRound + 1) * kRound | kOpen);
+    start.wake();
+    attempt(0);
+    if (must_enter > 0) finish.wait([&] { return entered.load() == must_enter && (door.load() & kInside) == 0; });
+    door.fetch_and(~kOpen);
+    finish.wait([&] { return (door.load() & kInside) == 0; });
+    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
   }
 };
 
@@ -108,14 +146,7 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::run(const std::function<void(int)>& job) {
   if (size_ == 1) return job(0);
-  State& state = *state_;
-  state.job = &job;
-  state.running.store(size_ - 1);
-  state.round.fetch_add(1);
-  state.start.wake();
-  state.attempt(0);
-  state.finish.wait([&] { return state.running.load() == 0; });
-  if (state.failure) std::rethrow_exception(std::exchange(state.failure, nullptr));
+  state_->fork(job, size_ - 1);
 }
 
 void ThreadPool::parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
@@ -133,7 +164,7 @@ void ThreadPool::parallel_shares(int64_t count, int64_t grain, const std::functi
   const auto job = [&](int thread) {
     for (int64_t begin; (begin = next.fetch_add(share)) < count;) body(thread, begin, std::min(begin + share, count));
   };
-  run(std::cref(job));
+  state_->fork(std::cref(job), 0);
 }
 
 }  // namespace foretoken
