@@ -80,6 +80,11 @@ export class Engine implements AsyncDisposable {
     return score(request, this.target);
   }
 
+  /** Whether it takes and gives text; without a tokenizer it works token in, token out. */
+  get hasTokenizer(): boolean {
+    return this.tokenizer !== undefined;
+  }
+
   /** Tokens of a text, with what the model expects around it. @throws TokenizerError when the model has no tokenizer */
   encode(text: string): Int32Array {
     return this.needTokenizer().encode(text);

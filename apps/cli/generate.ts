@@ -1,5 +1,7 @@
+import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { GenerateRequest, Run, RunResult, StrategyConfig } from '../../core/index.js';
+import { toTraceFile } from '../trace/trace-file.js';
 import { addEngineFlags, type EngineFlags, engineOptions, modelOf, shortPath, withDraft } from './engine-flags.js';
 import { interruptible } from './interrupt.js';
 import { toJson } from './output.js';
@@ -25,6 +27,7 @@ interface GenerateFlags extends EngineFlags, RequestFlags {
   readonly promptFile?: string;
   readonly promptTokens?: readonly number[];
   readonly json?: true;
+  readonly trace?: string;
   readonly stream: boolean;
 }
 
@@ -48,6 +51,7 @@ export function addGenerateCommand(program: Command): void {
     .option('--n <n>', 'samples of the same prompt', integer(1))
     .optionsGroup('Output:')
     .option('--json', 'print one JSON object { text, tokens, finishReason, usage, stats } and nothing else')
+    .option('--trace <file>', 'write every iteration, one JSON object per line: its tree, what was accepted, times; see foretoken trace view')
     .option('--no-stream', 'print the text when it is complete');
   addEngineFlags(command).action((argument: string | undefined, flags: GenerateFlags) => generate(argument, flags));
 }
@@ -80,8 +84,9 @@ async function generate(argument: string | undefined, flags: GenerateFlags): Pro
     const { createEngine } = await import('../../core/index.js');
     await using engine = await createEngine({ maxSequences: flags.n ?? 1, ...engineOptions(flags), model, ...(chosen === undefined ? {} : { strategy: chosen }) });
     signal.throwIfAborted();
-    const run = engine.generate({ ...requestOptions(flags), ...prompt, ...(flags.n === undefined ? {} : { n: flags.n }), signal });
+    const run = engine.generate({ ...requestOptions(flags), ...prompt, ...(flags.n === undefined ? {} : { n: flags.n }), trace: flags.trace !== undefined, signal });
     const result = await show(run, flags);
+    if (flags.trace !== undefined) await writeFile(flags.trace, toTraceFile(result.trace ?? [], engine.hasTokenizer ? (token) => engine.decode([token]) : undefined));
     process.stderr.write(`${statsLine(result, process.stderr.isTTY === true)}\n`);
   });
 }

@@ -3,6 +3,7 @@ import { addBenchCommand } from './bench.js';
 import { addGenerateCommand } from './generate.js';
 import { packageVersion } from './package.js';
 import { addStrategiesCommand } from './strategies.js';
+import { addTraceCommand } from './trace.js';
 
 /** The whole command line. Parsing errors are thrown, after commander has told them. */
 export function createProgram(): Command {
@@ -15,6 +16,7 @@ export function createProgram(): Command {
   addGenerateCommand(program);
   addBenchCommand(program);
   addStrategiesCommand(program);
+  addTraceCommand(program);
   for (const command of program.commands) command.exitOverride();
   return program;
 }
