@@ -7,7 +7,7 @@ import ts from 'typescript';
 
 const FOLDERS = ['core', 'strategies', 'apps', 'native', 'test', 'scripts', 'bench'];
 const SKIPPED = new Set(['node_modules', 'dist', 'build', 'fixtures']);
-const SOURCE = /\.(ts|mjs|cc|h|cu|cuh)$/;
+const SOURCE = /\.(ts|mjs|cc|h|inl|cu|cuh)$/;
 const MAX_LINES = 400;
 const LOOP = 'core/decode.ts';
 const MAX_LOOP_LINES = 80;
@@ -40,7 +40,7 @@ function* checkName({ path }) {
 }
 
 function* checkIncludes({ path, lines }) {
-  if (!/\.(cc|h|cu|cuh)$/.test(path)) return;
+  if (!/\.(cc|h|inl|cu|cuh)$/.test(path)) return;
   for (const [i, line] of lines.entries()) {
     const header = /^\s*#\s*include\s*[<"]([^>"]+)[>"]/.exec(line)?.[1];
     if (header === undefined) continue;
