@@ -97,8 +97,8 @@ describe('the reader', () => {
   });
 
   it('refuses what is no regular file, without waiting for it', async () => {
-    await expect(readSafetensorsHeader(scratch)).rejects.toThrow(/it is a folder/);
-    await expect(readSafetensorsHeader('/dev/zero')).rejects.toThrow(/it is no regular file/);
+    await expect(readSafetensorsHeader(scratch)).rejects.toThrow(/is a folder/);
+    await expect(readSafetensorsHeader('/dev/zero')).rejects.toThrow(/is no regular file/);
     await expect(readSafetensorsHeader(join(scratch, 'absent.safetensors'))).rejects.toThrow(CheckpointError);
     await expect(readSafetensorsHeader('a\0b')).rejects.toThrow(CheckpointError);
   });

@@ -1,7 +1,7 @@
 // Reads headers of safetensors files: which tensors a file holds and where their bytes lie. The bytes themselves are mapped by native code.
 // A file is checked as a whole before anyone sees a tensor of it; no allocation exceeds the size of the file's header.
-import { open, stat, type FileHandle } from 'node:fs/promises';
 import { CheckpointError } from '../errors.js';
+import { readExactly, withFile } from './file-reader.js';
 import { describeJson, isObject, parseStrictJsonObject, type JsonObject } from './strict-json.js';
 
 /** Bits per element of every dtype of the format. */
@@ -51,7 +51,7 @@ export async function readSafetensorsHeader(file: string): Promise<SafetensorsHe
 /** The bytes of one tensor, in a buffer of their own. Meant for small ones: weights are mapped by native code. @throws CheckpointError */
 export async function readTensorBytes(tensor: StoredTensor): Promise<Uint8Array> {
   return withFile(tensor.file, async (handle, size) => {
-    if (tensor.offset + tensor.bytes > size) throw fault(tensor.file, `it has become shorter than its header says (${size} bytes)`);
+    if (tensor.offset + tensor.bytes > size) throw new CheckpointError(`${tensor.file} has become shorter than its header says (${size} bytes)`);
     return readExactly(handle, tensor.offset, tensor.bytes, tensor.file);
   });
 }
@@ -158,32 +158,6 @@ function checkCoverage(tensors: StoredTensor[], dataStart: number, size: number,
     if (end > size) throw fault(file, `tensor ${describeJson(name)} ends at byte ${end}, but the file has only ${size} bytes: it is cut off`);
   }
   if (end < size) throw fault(file, `the last ${size - end} bytes belong to no tensor`);
-}
-
-async function withFile<T>(file: string, use: (handle: FileHandle, size: number) => Promise<T>): Promise<T> {
-  let handle: FileHandle | undefined;
-  try {
-    // Asked before opening: opening a pipe would wait for its other end.
-    const found = await stat(file);
-    if (!found.isFile()) throw fault(file, found.isDirectory() ? 'it is a folder' : 'it is no regular file');
-    handle = await open(file, 'r');
-    return await use(handle, found.size);
-  } catch (error) {
-    if (error instanceof CheckpointError) throw error;
-    throw new CheckpointError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  } finally {
-    await handle?.close();
-  }
-}
-
-async function readExactly(handle: FileHandle, position: number, length: number, file: string): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  for (let done = 0; done < length; ) {
-    const { bytesRead } = await handle.read(bytes, done, length - done, position + done);
-    if (bytesRead === 0) throw fault(file, 'it became shorter while it was read');
-    done += bytesRead;
-  }
-  return bytes;
 }
 
 function fault(file: string, what: string, cause?: unknown): CheckpointError {
