@@ -3,8 +3,9 @@ import type { Engine } from '../../core/index.js';
 import { type Choice, compare, demoPrompts, type EngineCell, openEngine, PlainTexts, type RequestCell } from './matrix.js';
 
 const MAX_TOKENS = 48;
-const prompts = demoPrompts(8);
-const plain = new PlainTexts(prompts, MAX_TOKENS);
+const whole = demoPrompts(8);
+const begun = whole.map((prompt) => prompt.slice(0, 12));   // for chunks of one token: a pass each
+const plain = { whole: new PlainTexts(whole, MAX_TOKENS), begun: new PlainTexts(begun, MAX_TOKENS) };
 const total = { tokens: 0, cells: 0 };
 
 const lookup: Choice = { name: 'prompt-lookup', length: 6, branches: 2 };
@@ -20,11 +21,13 @@ const stopped: RequestCell[] = [{ temperature: 0, stop: ['. ', ' the'] }, { temp
 const engines: EngineCell[] = (['f32', 'bf16'] as const).flatMap((dtype) => [1, 2].flatMap((threads) => [1, 7, 4096].map((prefillChunk) => ({ dtype, threads, prefillChunk }))));
 
 afterAll(async () => {
-  await plain.dispose();
+  await plain.whole.dispose();
+  await plain.begun.dispose();
   console.log(`identity matrix: ${total.tokens} tokens in ${total.cells} cells compared with plain decoding`);
 });
 
 describe.each(engines)('with $dtype, $threads threads and prompt chunks of $prefillChunk', (cell) => {
+  const [prompts, texts] = cell.prefillChunk === 1 ? [begun, plain.begun] : [whole, plain.whole];
   let engine: Engine;
   beforeAll(async () => { engine = await openEngine(cell); });
   afterAll(async () => {
@@ -48,7 +51,7 @@ describe.each(engines)('with $dtype, $threads threads and prompt chunks of $pref
   });
 
   async function check(strategies: readonly Choice[], batch: number, request: RequestCell, some: readonly number[][]): ReturnType<typeof compare> {
-    const comparison = await compare(engine, strategies, request, batch, some, MAX_TOKENS, plain);
+    const comparison = await compare(engine, strategies, request, batch, some, MAX_TOKENS, texts);
     total.tokens += comparison.tokens;
     total.cells++;
     expect(comparison.differences).toEqual([]);
