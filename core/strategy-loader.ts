@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { readCheckpoint, describeCheckpoint, summarise, type Checkpoint } from './checkpoint/checkpoint.js';
-import { ConfigError, StrategyRefusedError, suggestion } from './errors.js';
+import { CheckpointError, ConfigError, StrategyRefusedError, suggestion } from './errors.js';
 import { DeviceOps } from './device-ops.js';
 import { HostModel } from './host-model.js';
 import type { NativeTensorSource } from './native/types.js';
@@ -93,8 +93,8 @@ export class StrategyLoader {
       ops,
       maxSequences: this.description.maxSequences,
       maxTokens: this.description.maxTokens,
-      loadTensors: async (path) => {
-        const tensors = await runtime.loadTensors(sourcesOf(await readCheckpoint(path)));
+      loadTensors: async (path, names) => {
+        const tensors = await runtime.loadTensors(sourcesOf(await readCheckpoint(path), names), this.dtype);
         return new Map(Object.entries(tensors).map(([name, tensor]) => [name, scope.track(tensor)]));
       },
       loadModel: async (path) => {
@@ -149,11 +149,13 @@ async function summaryOf(path: string): Promise<CheckpointSummary> {
   return summarise(await readCheckpoint(path), (await loadTokenizer(path))?.fingerprint);
 }
 
-function sourcesOf(checkpoint: Checkpoint): Record<string, NativeTensorSource> {
+function sourcesOf(checkpoint: Checkpoint, names?: readonly string[]): Record<string, NativeTensorSource> {
   const sources: Record<string, NativeTensorSource> = {};
-  for (const [name, { dtype, file, offset, shape }] of checkpoint.tensors) {
-    const stored = ({ F32: 'f32', BF16: 'bf16', F16: 'f16' } as const)[dtype as string];
-    if (stored !== undefined) sources[name] = { file, dtype: stored, offset, shape };
+  for (const name of names ?? checkpoint.tensors.keys()) {
+    const tensor = checkpoint.tensors.get(name);
+    const stored = ({ F32: 'f32', BF16: 'bf16', F16: 'f16' } as const)[tensor?.dtype as string];
+    if (tensor !== undefined && stored !== undefined) sources[name] = { file: tensor.file, dtype: stored, offset: tensor.offset, shape: tensor.shape };
+    else if (names !== undefined) throw new CheckpointError(tensor === undefined ? `${checkpoint.path} has no tensor "${name}"` : `tensor "${name}" in ${tensor.file} is stored as ${tensor.dtype}; expected F32, BF16 or F16`);
   }
   return sources;
 }

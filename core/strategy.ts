@@ -151,7 +151,8 @@ export interface Strategy<O extends object = Record<string, unknown>> {
 export interface CheckpointSummary {
   readonly path: string;
   readonly config: Readonly<Record<string, unknown>>;
-  readonly tensors: ReadonlyMap<string, { readonly dtype: string; readonly shape: readonly number[] }>;
+  /** By stored name; `file` is the path of the file that holds it. */
+  readonly tensors: ReadonlyMap<string, { readonly dtype: string; readonly shape: readonly number[]; readonly file?: string }>;
   /** Fingerprint of the tokenizer's vocabulary; absent without a tokenizer. */
   readonly vocabulary?: string;
 }
@@ -208,8 +209,13 @@ export interface StrategyHost {
   readonly ops: Ops;
   readonly maxSequences: number;
   readonly maxTokens: number;
-  /** Every tensor of a checkpoint, by its stored name. */
-  loadTensors(checkpoint: string): Promise<ReadonlyMap<string, Tensor>>;
+  /**
+   * Tensors of a checkpoint by their stored names: all with real numbers, or those named. They arrive in the number type of the target's
+   * weights, f32 or bf16, so that both are multiplied alike.
+   *
+   * @throws CheckpointError where a name is not in the checkpoint or does not hold real numbers
+   */
+  loadTensors(checkpoint: string, names?: readonly string[]): Promise<ReadonlyMap<string, Tensor>>;
   /** A complete model folder. */
   loadModel(checkpoint: string): Promise<Model>;
   /** Lets a tensor live on after the iteration that made it. */

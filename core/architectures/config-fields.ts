@@ -89,12 +89,13 @@ export class ConfigFields {
    * Refuses every field that was not read, unless it is known to be irrelevant or has a value that says nothing.
    *
    * @param family what the fields belong to, e.g. "llama"
+   * @param additions first words of the fields of what lies beside the model in the same folder
    * @throws CheckpointError naming the field and its value
    */
-  refuseUnread(family: string, irrelevant: readonly string[]): void {
+  refuseUnread(family: string, irrelevant: readonly string[], additions: ReadonlySet<string> = new Set()): void {
     const known = new Set(irrelevant);
     for (const [name, value] of Object.entries(this.values)) {
-      if (this.read.has(name) || known.has(name) || isHarmless(name, value)) continue;
+      if (this.read.has(name) || known.has(name) || isHarmless(name, value) || additions.has(name.split('_', 1)[0]!)) continue;
       if (name === 'quantization_config' || name === 'compression_config') {
         const method = isObject(value) && typeof value['quant_method'] === 'string' ? ` (${describeJson(value['quant_method'])})` : '';
         throw new CheckpointError(`${this.source} has "${name}"${method}: quantised checkpoints are not supported; take the original`);

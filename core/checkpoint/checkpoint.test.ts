@@ -103,6 +103,15 @@ describe('describeCheckpoint', () => {
     expect((await load(await withExtra(name))).ignored).toEqual([name]);
   });
 
+  it('leaves fields of config.json that belong to what was merged into the checkpoint', async () => {
+    const merged = (part: string): Promise<string> => variant((tensors, config) => {
+      tensors.set(`${part}.0.weight`, extra(`${part}.0.weight`));
+      Object.assign(config, { added_num_parts: 3, added: { parts: 3 } });
+    });
+    expect((await load(await merged('added_part'))).ignored).toEqual(['added_part.0.weight']);
+    await expect(load(await merged('other_part'))).rejects.toThrow(/has "added_num_parts": 3, which is not implemented/);
+  });
+
   it.each<[string, RegExp]>([
     ['model.layers.0.self_attn.q_proj.bias', /holds "model.layers.0.self_attn.q_proj.bias", which a llama model with this config.json does not have/],
     ['model.layers.0.self_attn.q_norm.weight', /q_norm.weight", which a llama model/],
@@ -155,7 +164,7 @@ describe('readCheckpoint', () => {
     await writeSafetensors(join(folder, 'medusa_lm_head.safetensors'), [{ name: '0.0.linear.weight', dtype: 'F16', shape: [1, 2], data: new Uint8Array(4) }]);
     const checkpoint = await readCheckpoint(folder);
     expect(summarise(checkpoint, 'fingerprint')).toEqual({
-      path: folder, config: { medusa_num_heads: 2 }, vocabulary: 'fingerprint', tensors: new Map([['0.0.linear.weight', { dtype: 'F16', shape: [1, 2] }]]),
+      path: folder, config: { medusa_num_heads: 2 }, vocabulary: 'fingerprint', tensors: new Map([['0.0.linear.weight', { dtype: 'F16', shape: [1, 2], file: join(folder, 'medusa_lm_head.safetensors') }]]),
     });
     expect(summarise(checkpoint)).not.toHaveProperty('vocabulary');
     expect(() => describeCheckpoint(checkpoint)).toThrow(/neither "model_type" nor "architectures"/);

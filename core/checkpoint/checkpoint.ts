@@ -62,7 +62,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
  * @param vocabulary fingerprint of the tokenizer's vocabulary, where there is a tokenizer
  */
 export function summarise(checkpoint: Checkpoint, vocabulary?: string): CheckpointSummary {
-  const tensors = new Map([...checkpoint.tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape }]));
+  const tensors = new Map([...checkpoint.tensors].map(([name, { dtype, shape, file }]) => [name, { dtype, shape, file }]));
   return { path: checkpoint.path, config: checkpoint.config, tensors, ...(vocabulary === undefined ? {} : { vocabulary }) };
 }
 
@@ -77,9 +77,18 @@ export function describeCheckpoint(checkpoint: Checkpoint): DescribedCheckpoint 
   const architecture = architectureOf(checkpoint.config, configFile);
   const fields = new ConfigFields(checkpoint.config, configFile);
   const plan = architecture.describe(fields);
-  fields.refuseUnread(architecture.name, [...IRRELEVANT_FIELDS, ...architecture.irrelevant]);
   const { tensors, ignored, tied, storedDtype } = describeTensors(checkpoint, architecture.name, plan);
+  fields.refuseUnread(architecture.name, [...IRRELEVANT_FIELDS, ...architecture.irrelevant], additions(ignored));
   return { description: { ...plan.description, tied }, tensors, ignored, storedDtype, ...specialTokens(checkpoint) };
+}
+
+/**
+ * First words of the names of tensors that lie beside the model's own: "x" for `x_part.0.weight`. Whoever merges more into a checkpoint names
+ * its fields of config.json after it too.
+ */
+function additions(ignored: readonly string[]): Set<string> {
+  const parts = ignored.filter((name) => !/^(model|layers)\./.test(name)).map((name) => name.slice(0, Math.max(0, name.indexOf('.'))));
+  return new Set(parts.map((part) => part.split('_', 1)[0]!).filter((word) => word !== ''));
 }
 
 function specialTokens(checkpoint: Checkpoint): { eosTokenIds: number[]; bosTokenId?: number } {

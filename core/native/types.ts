@@ -125,8 +125,8 @@ export interface NativeRuntime {
   readonly threads: number;
   readonly ops: NativeOps;
   loadModel(description: ModelDescription, tensors: Readonly<Record<string, NativeTensorSource>>, dtype: 'f32' | 'bf16'): Promise<NativeModel>;
-  /** Tensors of a file as they are stored; f16 arrives as f32. */
-  loadTensors(tensors: Readonly<Record<string, NativeTensorSource>>): Promise<Record<string, NativeTensor>>;
+  /** Tensors of a file, in the number type given; without one as they are stored, f16 as f32. */
+  loadTensors(tensors: Readonly<Record<string, NativeTensorSource>>, dtype?: 'f32' | 'bf16'): Promise<Record<string, NativeTensor>>;
   /** The one read: resolves when everything enqueued before has run. f32 and i32 only. */
   read(tensors: readonly NativeTensor[]): Promise<(Float32Array | Int32Array)[]>;
   /** Drops what is queued, waits for what runs, frees everything. */

@@ -237,6 +237,20 @@ describe('tensors of a file', () => {
     expect(() => void runtime.read([b!])).toThrow(/must be f32 or i32, got bf16/);
   });
 
+  it('arrive in the number type that is asked for, rounded to nearest even', async () => {
+    const sources = { a: source('tensors.bin', 'f32', 1, [2]), b: source('tensors.bin', 'bf16', 9, [2]), c: source('tensors.bin', 'f16', 13, [3]) };
+    const wide = await runtime.loadTensors(sources, 'f32'), narrow = await runtime.loadTensors(sources, 'bf16');
+    expect(Object.values(wide).map((t) => t.dtype)).toEqual(['f32', 'f32', 'f32']);
+    expect(Object.values(narrow).map((t) => t.dtype)).toEqual(['bf16', 'bf16', 'bf16']);
+    const values = [[1.5, -2], [1.5, -2], [1.5, -2, 2 ** -24]];
+    expect((await runtime.read(Object.values(wide))).map((a) => Array.from(a))).toEqual(values);
+    expect((await runtime.read(Object.values(narrow).map((t) => runtime.ops.add(t, 0)))).map((a) => Array.from(a))).toEqual(values);
+    writeFileSync(join(folder, 'ties.bin'), Buffer.from(Float32Array.of(1 + 2 ** -8, 1 + 3 * 2 ** -8, 1 + 2 ** -8 + 2 ** -20).buffer));
+    const { t } = await runtime.loadTensors({ t: source('ties.bin', 'f32', 0, [3]) }, 'bf16');
+    expect(Array.from((await runtime.read([runtime.ops.add(t!, 0)]))[0]!)).toEqual([1, 1 + 2 ** -6, 1 + 2 ** -7]);
+    expect(() => void runtime.loadTensors(sources, bad('f16'))).toThrow(/dtype must be one of "f32", "bf16", got string "f16"/);
+  });
+
   it('bf16 weights serve every op that reads f32, as they are', async () => {
     const { b } = await runtime.loadTensors({ b: source('tensors.bin', 'bf16', 9, [2, 1]) }), { ops } = runtime;
     const one = ops.fromArray(Float32Array.of(2), [1, 1]), pair = ops.reshape(b!, [2]);

@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "../ops/stored_tensor.h"
@@ -90,11 +91,13 @@ Napi::Value RuntimeObject::load_model(const Napi::CallbackInfo& info) {
 Napi::Value RuntimeObject::load_tensors(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), state_->error_factory(), [&] {
     auto sources = sources_of({"loadTensors", "tensors"}, info[0]);
+    std::optional<WeightType> wanted;
+    if (!info[1].IsUndefined()) wanted = static_cast<WeightType>(choice_of({"loadTensors", "dtype"}, info[1], {"f32", "bf16"}));
     const auto outcome = std::make_shared<Outcome<std::map<std::string, Tensor>>>();
-    auto load = [sources = std::move(sources), outcome] {
+    auto load = [sources = std::move(sources), wanted, outcome] {
       outcome->attempt([&] {
         std::map<std::string, Tensor> tensors;
-        for (const auto& [name, source] : sources) tensors.emplace(name, load_tensor(name, source));
+        for (const auto& [name, source] : sources) tensors.emplace(name, load_tensor(name, source, wanted));
         return tensors;
       });
     };
