@@ -22,10 +22,12 @@ export function nativeManifest(platform, { version, license, engines }) {
   };
 }
 
-/** Manifest of the main package: what only a checkout needs is gone, and every platform is an optional dependency of this very version. */
-export function mainManifest({ scripts: _scripts, devDependencies: _dev, binary: _binary, ...manifest }, platforms) {
-  const native = platforms.map((platform) => [`@foretoken/${nativeName(platform)}`, manifest.version]);
-  return { ...manifest, optionalDependencies: { ...manifest.optionalDependencies, ...Object.fromEntries(native) } };
+/**
+ * Manifest of the main package: what only a checkout needs is gone (scripts, tools, the build programs that are its optional dependencies),
+ * and every platform's addon is an optional dependency of this very version.
+ */
+export function mainManifest({ scripts: _scripts, devDependencies: _dev, optionalDependencies: _tools, binary: _binary, ...manifest }, platforms) {
+  return { ...manifest, optionalDependencies: Object.fromEntries(platforms.map((platform) => [`@foretoken/${nativeName(platform)}`, manifest.version])) };
 }
 
 /** Writes `<out>/foretoken` and `<out>/native-…` of this platform. */

