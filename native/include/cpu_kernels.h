@@ -76,6 +76,8 @@ struct CpuKernels {
   /** f32 → bf16, nearest even, subnormals to zero. */
   void (*to_bf16)(const float* x, int n, uint16_t* y);
   void (*attend)(const Attend& args);
+  /** y = e^x with the bits of exp_f32. y may be x. */
+  void (*exp)(const float* x, int n, float* y);
 };
 
 extern const CpuKernels kPortableKernels;

@@ -258,8 +258,7 @@ describe('trees made on the device', () => {
       const expected = meaning.selectTree({ tokens: asToy(tokens), parents: asToy(parents), scores: asToy(scores) }, counts);
       const actual = await reads({ ...ops.selectTree(upload(tokens), upload(parents), upload(scores), counts) });
       for (const name of ['tokens', 'parents', 'scores', 'index']) expect(actual[name], `${name} of round ${round}`).toEqual(Array.from(data(expected[name])));
-      const beams = { shape: [n, random.integer(1, 5), random.integer(1, 4)], data: new Int32Array() };
-      beams.data = random.integers(size(beams.shape), -1, 2);
+      const shape = [n, random.integer(1, 5), random.integer(1, 4)], beams = { shape, data: random.integers(size(shape), -1, 2) };
       const merged = meaning.mergePrefixes(asToy(beams)), mine = await reads({ ...ops.mergePrefixes(upload(beams)) });
       for (const name of ['tokens', 'parents', 'nodeOf']) expect(mine[name], `${name} of round ${round}`).toEqual(Array.from(data(merged[name])));
     }

@@ -146,8 +146,9 @@ void rope(float* x, const float* cosines, const float* sines, int half) { avx512
 void add_scaled(const float* x, float scale, int n, float* y) { avx512_kernels()->add_scaled(x, scale, n, y); }
 void to_bf16(const float* x, int n, uint16_t* y) { avx512_kernels()->to_bf16(x, n, y); }
 void attend(const Attend& args) { avx512_kernels()->attend(args); }
+void exponentials(const float* x, int n, float* y) { avx512_kernels()->exp(x, n, y); }
 
-constexpr CpuKernels kAmx = {"amx", activation_bytes, pack_activations, matmul, rms_norm, gated, rope, add_scaled, to_bf16, attend};
+constexpr CpuKernels kAmx = {"amx", activation_bytes, pack_activations, matmul, rms_norm, gated, rope, add_scaled, to_bf16, attend, exponentials};
 
 }  // namespace
 

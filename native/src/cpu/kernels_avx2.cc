@@ -19,7 +19,7 @@ constexpr int kBothRows = 3, kBf16Rows = 4, kF32Rows = 3, kUnroll = 16, kUnrollS
 
 namespace foretoken {
 namespace {
-constexpr CpuKernels kAvx2 = {"avx2", activation_bytes, pack_activations, matmul, rms_norm, gated, rope, add_scaled, to_bf16, attend};
+constexpr CpuKernels kAvx2 = {"avx2", activation_bytes, pack_activations, matmul, rms_norm, gated, rope, add_scaled, to_bf16, attend, exponentials};
 }
 
 const CpuKernels* avx2_kernels() { return &kAvx2; }

@@ -25,7 +25,7 @@ constexpr int kBothRows = 8, kBf16Rows = 8, kF32Rows = 8, kUnroll = 16, kUnrollS
 
 namespace foretoken {
 namespace {
-constexpr CpuKernels kAvx512 = {"avx512", activation_bytes, pack_activations, matmul, rms_norm, gated, rope, add_scaled, to_bf16, attend};
+constexpr CpuKernels kAvx512 = {"avx512", activation_bytes, pack_activations, matmul, rms_norm, gated, rope, add_scaled, to_bf16, attend, exponentials};
 }
 
 const CpuKernels* avx512_kernels() { return &kAvx512; }

@@ -15,6 +15,6 @@ constexpr int kBothRows = 4, kBf16Rows = 4, kF32Rows = 4, kUnroll = 1, kUnrollSh
 
 namespace foretoken {
 
-const CpuKernels kPortableKernels = {"portable", activation_bytes, pack_activations, matmul, rms_norm, gated, rope, add_scaled, to_bf16, attend};
+const CpuKernels kPortableKernels = {"portable", activation_bytes, pack_activations, matmul, rms_norm, gated, rope, add_scaled, to_bf16, attend, exponentials};
 
 }  // namespace foretoken

@@ -54,6 +54,10 @@ void add_scaled(const float* x, float scale, int n, float* y) {
   by_lanes(n, [&](int i, int count) { store_up_to(y + i, fused(factor, load_up_to(x + i, count), load_up_to(y + i, count)), count); });
 }
 
+void exponentials(const float* x, int n, float* y) {
+  by_lanes(n, [&](int i, int count) { store_up_to(y + i, exp_lanes(load_up_to(x + i, count)), count); });
+}
+
 void to_bf16(const float* x, int n, uint16_t* y) {
   by_lanes(n, [&](int i, int count) {
     const Bits rounded = round_bf16(load_up_to(x + i, count));

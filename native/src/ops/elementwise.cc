@@ -5,13 +5,13 @@
 #include <string>
 
 #include "checks.h"
-#include "cpu_math.h"
 #include "ops.h"
 
 namespace foretoken::ops {
 namespace {
 
 constexpr int64_t kGrain = 1 << 14;  // elements that are worth another thread
+constexpr int kShare = 1 << 10;      // elements of one kernel call
 
 using Shape = std::vector<int64_t>;
 
@@ -157,6 +157,7 @@ struct Multiply {
   int32_t operator()(int32_t a, int32_t b) const { return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b)); }
 };
 
+/** Enqueues apply(kernels, from, count, to) over shares of x. */
 template <typename Apply>
 Tensor unary(Device& device, const char* op, const Tensor& x, const Apply& apply) {
   require_real(op, "x", x);
@@ -164,7 +165,9 @@ Tensor unary(Device& device, const char* op, const Tensor& x, const Apply& apply
   device.enqueue(op, [&device, x, out, apply] {
     const Reals reals(x);
     device.pool().parallel_for(out.count(), kGrain / 8, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i++) out.f32()[i] = apply(reals.data()[i]);
+      for (int64_t at = begin; at < end; at += kShare) {
+        apply(device.kernels(), reals.data() + at, static_cast<int>(std::min<int64_t>(kShare, end - at)), out.f32() + at);
+      }
     });
   });
   return out;
@@ -190,11 +193,15 @@ void run_where(const Tensor& mask, const Operand& a, const Operand& b, const Sha
 }  // namespace
 
 Tensor silu(Device& device, const Tensor& x) {
-  return unary(device, "silu", x, [](float value) { return value / (1.0f + exp_f32(-value)); });
+  return unary(device, "silu", x, [](const CpuKernels& kernels, const float* from, int count, float* to) {
+    float ones[kShare];
+    std::fill_n(ones, count, 1.0f);
+    kernels.gated(Activation::silu, from, ones, count, to);
+  });
 }
 
 Tensor exp(Device& device, const Tensor& x) {
-  return unary(device, "exp", x, [](float value) { return exp_f32(value); });
+  return unary(device, "exp", x, [](const CpuKernels& kernels, const float* from, int count, float* to) { kernels.exp(from, count, to); });
 }
 
 Tensor add(Device& device, const Operand& a, const Operand& b) { return binary(device, "add", a, b, Add{}); }

@@ -4,7 +4,7 @@
 #include <limits>
 #include <vector>
 
-#include "cpu_math.h"
+#include "cpu_kernels.h"
 #include "sampling.h"
 
 namespace foretoken {
@@ -61,8 +61,10 @@ void weigh(const float* logits, float temperature, Kept& kept) {
   kept.weights.reserve(kept.ids.size());
   for (int32_t id : kept.ids) {
     const double below = logits[id] == most ? 0 : (static_cast<double>(logits[id]) - static_cast<double>(most)) / static_cast<double>(temperature);
-    kept.weights.push_back(exp_f32(static_cast<float>(below)));
+    kept.weights.push_back(static_cast<float>(below));
   }
+  float* weights = kept.weights.data();
+  select_kernels(nullptr).exp(weights, static_cast<int>(kept.weights.size()), weights);  // the same bits from every set
 }
 
 /**
@@ -73,20 +75,22 @@ void keep_top_p(const float* logits, float top_p, Kept& kept) {
   if (!(top_p < 1)) return;
   const double total = kept.total(), p = static_cast<double>(top_p);
   const double floor = (1 - p) * total / static_cast<double>(kept.ids.size()) * (1 - 1e-9);
-  std::vector<size_t> order;
+  std::vector<size_t> rest;
   for (size_t i = 0; i < kept.ids.size(); i++) {
-    if (static_cast<double>(kept.weights[i]) > floor) order.push_back(i);
+    if (static_cast<double>(kept.weights[i]) > floor) rest.push_back(i);
   }
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+  const auto behind = [&](size_t a, size_t b) {
     const float x = logits[kept.ids[a]], y = logits[kept.ids[b]];
-    return x != y ? x > y : a < b;
-  });
+    return x != y ? x < y : a > b;
+  };
+  std::make_heap(rest.begin(), rest.end(), behind);  // mostly a few of many stay: no need to sort the rest
   std::vector<bool> stays(kept.ids.size(), false);
   double before = 0;
-  for (size_t i : order) {
-    if (before > 0 && !(before < p * total)) break;
-    stays[i] = true;
-    before += static_cast<double>(kept.weights[i]);
+  while (!rest.empty() && (before == 0 || before < p * total)) {
+    std::pop_heap(rest.begin(), rest.end(), behind);
+    stays[rest.back()] = true;
+    before += static_cast<double>(kept.weights[rest.back()]);
+    rest.pop_back();
   }
   kept.keep_if([&](size_t i) { return stays[i]; });
 }

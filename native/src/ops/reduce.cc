@@ -39,10 +39,13 @@ void each_row(Device& device, int64_t rows, int64_t width, const Body& body) {
   });
 }
 
-void log_softmax_row(const float* x, int64_t width, float* y) {
+/** y doubles as the memory for the exponentials. */
+void log_softmax_row(const CpuKernels& kernels, const float* x, int64_t width, float* y) {
   float most = -std::numeric_limits<float>::infinity();
   for (int64_t i = 0; i < width; i++) most = x[i] > most ? x[i] : most;
-  const float total = log_f32(sum_terms(width, [&](int64_t i) { return exp_f32(x[i] - most); }));
+  for (int64_t i = 0; i < width; i++) y[i] = x[i] - most;
+  kernels.exp(y, static_cast<int>(width), y);
+  const float total = log_f32(sum_terms(width, [y](int64_t i) { return y[i]; }));
   for (int64_t i = 0; i < width; i++) y[i] = x[i] - most - total;
 }
 
@@ -70,6 +73,7 @@ Tensor rms_norm(Device& device, const Tensor& x, const Tensor& weight, float eps
   require_real("rmsNorm", "x", x);
   require_real("rmsNorm", "weight", weight);
   require_shape("rmsNorm", "weight", weight, {width_of(x)});
+  if (width_of(x) > INT32_MAX) refuse("rmsNorm", "x", "of a last axis of at most 2^31 - 1", x);
   if (!(eps >= 0 && std::isfinite(eps))) throw Error(kShape, "rmsNorm: eps must be a finite number of at least 0");
   Tensor out = Tensor::make(DType::f32, x.shape);
   device.enqueue("rmsNorm", [&device, x, weight, eps, out] {
@@ -85,11 +89,12 @@ Tensor rms_norm(Device& device, const Tensor& x, const Tensor& weight, float eps
 Tensor log_softmax(Device& device, const Tensor& x) {
   require_rows("logSoftmax", "x", x);
   require_real("logSoftmax", "x", x);
+  if (width_of(x) > INT32_MAX) refuse("logSoftmax", "x", "of a last axis of at most 2^31 - 1", x);
   Tensor out = Tensor::make(DType::f32, x.shape);
   device.enqueue("logSoftmax", [&device, x, out] {
     const Reals reals(x);
     const int64_t width = width_of(x);
-    each_row(device, x.rows(), width, [&](int64_t row) { log_softmax_row(reals.row(row, width), width, out.f32() + row * width); });
+    each_row(device, x.rows(), width, [&](int64_t row) { log_softmax_row(device.kernels(), reals.row(row, width), width, out.f32() + row * width); });
   });
   return out;
 }

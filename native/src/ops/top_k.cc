@@ -4,6 +4,7 @@
 #include <string>
 
 #include "checks.h"
+#include "noisy_scan.h"
 #include "ops.h"
 
 namespace foretoken::ops {
@@ -28,6 +29,9 @@ class BestK {
  public:
   explicit BestK(int64_t k) : k_(static_cast<size_t>(k)) { heap_.reserve(k_); }
   void clear() { heap_.clear(); }
+  bool full() const { return heap_.size() == k_; }
+  /** A score below it is of no use. */
+  double floor() const { return full() ? heap_.front().score : -std::numeric_limits<double>::infinity(); }
   void offer(double score, int32_t index) {
     if (heap_.size() < k_) {
       heap_.push_back({score, index});
@@ -51,10 +55,16 @@ class BestK {
 void rank_row(const float* x, int32_t width, const Sampler* sampler, uint32_t position, BestK& best) {
   best.clear();
   if (sampler == nullptr || !(sampler->temperature > 0)) {
-    for (int32_t i = 0; i < width; i++) best.offer(x[i], i);
+    for (int32_t i = 0; i < width; i++) best.offer(static_cast<double>(x[i]), i);
     return;
   }
-  for (int32_t i = 0; i < width; i++) best.offer(noisy_score(x[i], *sampler, position, static_cast<uint32_t>(i)), i);
+  scan_noisy(x, width, 0, *sampler, position, best);
+  for (int32_t i = 0; i < width && !best.full(); i++) {
+    if (x[i] == -std::numeric_limits<float>::infinity()) best.offer(static_cast<double>(x[i]), i);
+  }
+  for (int32_t i = 0; i < width && !best.full(); i++) {
+    if (std::isnan(x[i])) best.offer(static_cast<double>(x[i]), i);
+  }
 }
 
 }  // namespace

@@ -77,6 +77,15 @@ void check_add(const CpuKernels& kernels, Random& random, Kind kind, int n) {
   }
 }
 
+void check_exponentials(const CpuKernels& kernels, Random& random, Kind kind, int n) {
+  std::vector<float> x = values(random, n, kind);
+  if (kind == Kind::ordinary) for (float& value : x) value *= n > 1000 ? 90 : 12;
+  std::vector<float> want = guarded(x), got = guarded(x);
+  for (int i = 0; i < n; i++) want[i] = exp_f32(x[i]);
+  kernels.exp(got.data(), n, got.data());
+  compare(std::string(kernels.name) + " exp " + name_of(kind) + " " + std::to_string(n), got.data(), want.data(), n + 1);
+}
+
 void check_rounding(const CpuKernels& kernels, Random& random, Kind kind, int n) {
   std::vector<float> x = values(random, n, kind);
   for (int i = 0; i < n; i += 3) {  // exactly between two bf16 numbers
@@ -111,9 +120,11 @@ void check_rows(const CpuKernels& kernels) {
       check_gated(kernels, random, kind, n);
       check_rope(kernels, random, kind, n);
       check_add(kernels, random, kind, n);
+      check_exponentials(kernels, random, kind, n);
       check_rounding(kernels, random, kind, n);
     }
   check_gated(kernels, random, Kind::ordinary, 50000);
+  check_exponentials(kernels, random, Kind::ordinary, 50000);
   check_nan(kernels);
 }
 
