@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import type { z } from 'zod';
-import { readCheckpoint, describeCheckpoint, summarise, type Checkpoint } from './checkpoint/checkpoint.js';
-import { CheckpointError, ConfigError, StrategyRefusedError, suggestion } from './errors.js';
+import { readCheckpoint, describeCheckpoint, summarise } from './checkpoint/checkpoint.js';
+import { loadTensors } from './checkpoint/load-tensors.js';
+import { ConfigError, StrategyRefusedError, suggestion } from './errors.js';
 import { DeviceOps } from './device-ops.js';
 import { HostModel } from './host-model.js';
-import type { NativeTensorSource } from './native/types.js';
 import { parseOptions } from './options.js';
 import type { StrategyRegistry } from './registry.js';
 import { type BoundVerifier, StrategyInstance } from './strategy-instance.js';
@@ -94,8 +94,8 @@ export class StrategyLoader {
       maxSequences: this.description.maxSequences,
       maxTokens: this.description.maxTokens,
       loadTensors: async (path, names) => {
-        const tensors = await runtime.loadTensors(sourcesOf(await readCheckpoint(path), names), this.dtype);
-        return new Map(Object.entries(tensors).map(([name, tensor]) => [name, scope.track(tensor)]));
+        const tensors = await loadTensors(runtime, await readCheckpoint(path), this.dtype, names);
+        return new Map([...tensors].map(([name, tensor]) => [name, scope.track(tensor)]));
       },
       loadModel: async (path) => {
         const { description: own, tensors } = describeCheckpoint(await readCheckpoint(path));
@@ -147,17 +147,6 @@ function checkpointPaths(strategy: Strategy, options: Record<string, unknown>): 
 
 async function summaryOf(path: string): Promise<CheckpointSummary> {
   return summarise(await readCheckpoint(path), (await loadTokenizer(path))?.fingerprint);
-}
-
-function sourcesOf(checkpoint: Checkpoint, names?: readonly string[]): Record<string, NativeTensorSource> {
-  const sources: Record<string, NativeTensorSource> = {};
-  for (const name of names ?? checkpoint.tensors.keys()) {
-    const tensor = checkpoint.tensors.get(name);
-    const stored = ({ F32: 'f32', BF16: 'bf16', F16: 'f16' } as const)[tensor?.dtype as string];
-    if (tensor !== undefined && stored !== undefined) sources[name] = { file: tensor.file, dtype: stored, offset: tensor.offset, shape: tensor.shape };
-    else if (names !== undefined) throw new CheckpointError(tensor === undefined ? `${checkpoint.path} has no tensor "${name}"` : `tensor "${name}" in ${tensor.file} is stored as ${tensor.dtype}; expected F32, BF16 or F16`);
-  }
-  return sources;
 }
 
 function checkedPlan(strategy: Strategy, options: Record<string, unknown>, target: TargetDescription, checkpoints: ReadonlyMap<string, CheckpointSummary>): Plan {

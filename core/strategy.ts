@@ -210,10 +210,10 @@ export interface StrategyHost {
   readonly maxSequences: number;
   readonly maxTokens: number;
   /**
-   * Tensors of a checkpoint by their stored names: all with real numbers, or those named. They arrive in the number type of the target's
-   * weights, f32 or bf16, so that both are multiplied alike.
+   * Tensors of a checkpoint by their stored names: all of kinds that can be read, or those named. Real numbers arrive in the number type of
+   * the target's weights, f32 or bf16, so that both are multiplied alike; integers arrive as i32.
    *
-   * @throws CheckpointError where a name is not in the checkpoint or does not hold real numbers
+   * @throws CheckpointError where a name is not in the checkpoint, or is stored in a kind that cannot be read
    */
   loadTensors(checkpoint: string, names?: readonly string[]): Promise<ReadonlyMap<string, Tensor>>;
   /** A complete model folder. */

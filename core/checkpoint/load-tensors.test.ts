@@ -1,0 +1,48 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CheckpointError } from '../errors.js';
+import { loadNative } from '../native/binding.js';
+import type { NativeRuntime } from '../native/types.js';
+import { readCheckpoint } from './checkpoint.js';
+import { loadTensors } from './load-tensors.js';
+import { writeSafetensors } from './safetensors-writer.js';
+
+let folder: string;
+let runtime: NativeRuntime;
+beforeAll(async () => {
+  runtime = loadNative().createRuntime({ threads: 1 });
+  folder = await mkdtemp(join(tmpdir(), 'foretoken-load-'));
+  await writeFile(join(folder, 'config.json'), '{}');
+  const bytes = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer);
+  await writeSafetensors(join(folder, 'heads.safetensors'), [
+    { name: 'half', dtype: 'F16', shape: [2], data: bytes(Uint16Array.of(0x3e00, 0xc000)) },
+    { name: 'long', dtype: 'I64', shape: [1, 3], data: bytes(BigInt64Array.of(-1n, 7n, 2n ** 31n - 1n)) },
+    { name: 'int', dtype: 'I32', shape: [2], data: bytes(Int32Array.of(-5, 5)) },
+    { name: 'huge', dtype: 'I64', shape: [1], data: bytes(BigInt64Array.of(2n ** 31n)) },
+    { name: 'flags', dtype: 'BOOL', shape: [2], data: Uint8Array.of(1, 0) },
+  ]);
+});
+afterAll(async () => {
+  runtime.dispose();
+  await rm(folder, { recursive: true });
+});
+
+it('brings real numbers in the type that is asked for, and integers as i32', async () => {
+  const checkpoint = await readCheckpoint(folder);
+  const tensors = await loadTensors(runtime, checkpoint, 'bf16', ['half', 'long', 'int']);
+  expect([...tensors].map(([name, { dtype, shape }]) => [name, dtype, shape])).toEqual([['half', 'bf16', [2]], ['long', 'i32', [1, 3]], ['int', 'i32', [2]]]);
+  const [long, int] = await runtime.read([tensors.get('long')!, tensors.get('int')!]);
+  expect([Array.from(long!), Array.from(int!)]).toEqual([[-1, 7, 2 ** 31 - 1], [-5, 5]]);
+  const wide = await loadTensors(runtime, checkpoint, 'f32', ['half']);
+  expect(Array.from((await runtime.read([wide.get('half')!]))[0]!)).toEqual([1.5, -2]);
+});
+
+it('says which tensor cannot be had, and why', async () => {
+  const checkpoint = await readCheckpoint(folder);
+  for (const [name, message] of [['none', /has no tensor "none"/], ['flags', /"flags" in .*heads.safetensors is stored as BOOL; tensors are read as F32/], ['huge', /"huge" in .* holds 2147483648/]] as const) {
+    await expect(loadTensors(runtime, checkpoint, 'f32', [name])).rejects.toThrow(message);
+    await expect(loadTensors(runtime, checkpoint, 'f32', [name])).rejects.toThrow(CheckpointError);
+  }
+});
