@@ -118,9 +118,9 @@ describe('the window', () => {
 
   it('moves on once per pass, or once per token with its first level again at the end', () => {
     const its = settings({ ngram: 3, poolFromPrompt: true, guessInWarmUp: true, firstWindow: () => [1, 2, 1] });
-    const after = (shift: LookaheadSettings['shift']): Pass => run({ ...its, shift }, [3, 9, 0, 3], 1).passes[0]!;
-    expect(after('iteration')).toMatchObject({ emitted: [9, 10], window: [[2, 1], [5, 7, 5]] });
-    expect(after('token')).toMatchObject({ emitted: [9, 10], window: [[7, 5], [1, 2, 1]] });
+    const passWith = (shift: LookaheadSettings['shift']): Pass => run({ ...its, shift }, [3, 9, 0, 3], 1).passes[0]!;
+    expect(passWith('iteration')).toMatchObject({ emitted: [9, 10], window: [[2, 1], [5, 7, 5]] });
+    expect(passWith('token')).toMatchObject({ emitted: [9, 10], window: [[7, 5], [1, 2, 1]] });
   });
 
   it('stays out where it does not fit, while guesses go on', () => {
