@@ -149,7 +149,7 @@ describe('readCheckpoint', () => {
 
   it.each<[string, readonly string[], RegExp]>([
     ['no weights', [], /holds no weights; expected model.safetensors, or model.safetensors.index.json/],
-    ['PyTorch weights', ['pytorch_model.bin'], /format that is not read \(pytorch_model.bin\).*safe_serialization=True/],
+    ['weights of another kind', ['tf_model.h5'], /format that is not read \(tf_model.h5\).*safe_serialization=True/],
     ['GGUF weights', ['model-Q4_K.gguf'], /as GGUF/],
     ['shards without their index', ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'], /several safetensors files.*copy the index too/],
   ])('says what a folder with %s lacks', async (_, files, message) => {

@@ -50,7 +50,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const folder = resolve(path);
   await checkFolder(folder);
   const config = await readJsonFileIfPresent(join(folder, 'config.json'));
-  if (config === undefined) throw new CheckpointError(`${folder} has no config.json; expected a checkpoint folder with config.json and safetensors weights`);
+  if (config === undefined) throw new CheckpointError(`${folder} has no config.json; expected a checkpoint folder with config.json and weights`);
   const generation = await readJsonFileIfPresent(join(folder, 'generation_config.json'));
   const { tensors, files } = await readWeights(folder);
   return { path: folder, config, ...(generation === undefined ? {} : { generation }), tensors, files };
@@ -107,6 +107,6 @@ async function checkFolder(folder: string): Promise<void> {
     throw new CheckpointError(`There is no checkpoint folder at ${folder} (${cause instanceof Error ? cause.message : String(cause)})`, { cause });
   }
   if (isFolder) return;
-  const remedy = /\.safetensors$/.test(folder) ? `; give its folder, ${dirname(folder)}` : '';
-  throw new CheckpointError(`${folder} is a file; expected a checkpoint folder with config.json and safetensors weights (${basename(folder)} alone does not say how to use it)${remedy}`);
+  const remedy = /\.(safetensors|bin|pt|pth)$/.test(folder) ? `; give its folder, ${dirname(folder)}` : '';
+  throw new CheckpointError(`${folder} is a file; expected a checkpoint folder with config.json and weights (${basename(folder)} alone does not say how to use it)${remedy}`);
 }

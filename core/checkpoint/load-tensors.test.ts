@@ -22,6 +22,8 @@ beforeAll(async () => {
     { name: 'int', dtype: 'I32', shape: [2], data: bytes(Int32Array.of(-5, 5)) },
     { name: 'huge', dtype: 'I64', shape: [1], data: bytes(BigInt64Array.of(2n ** 31n)) },
     { name: 'flags', dtype: 'BOOL', shape: [2], data: Uint8Array.of(1, 0) },
+    { name: 'byte', dtype: 'U8', shape: [], data: Uint8Array.of(200) },
+    { name: 'double', dtype: 'F64', shape: [1], data: bytes(Float64Array.of(1)) },
   ]);
 });
 afterAll(async () => {
@@ -31,17 +33,17 @@ afterAll(async () => {
 
 it('brings real numbers in the type that is asked for, and integers as i32', async () => {
   const checkpoint = await readCheckpoint(folder);
-  const tensors = await loadTensors(runtime, checkpoint, 'bf16', ['half', 'long', 'int']);
-  expect([...tensors].map(([name, { dtype, shape }]) => [name, dtype, shape])).toEqual([['half', 'bf16', [2]], ['long', 'i32', [1, 3]], ['int', 'i32', [2]]]);
-  const [long, int] = await runtime.read([tensors.get('long')!, tensors.get('int')!]);
-  expect([Array.from(long!), Array.from(int!)]).toEqual([[-1, 7, 2 ** 31 - 1], [-5, 5]]);
+  const tensors = await loadTensors(runtime, checkpoint, 'bf16', ['half', 'long', 'int', 'flags', 'byte']);
+  expect([...tensors].map(([name, { dtype, shape }]) => [name, dtype, shape])).toEqual([['half', 'bf16', [2]], ['long', 'i32', [1, 3]], ['int', 'i32', [2]], ['flags', 'i32', [2]], ['byte', 'i32', []]]);
+  const whole = await runtime.read(['long', 'int', 'flags', 'byte'].map((name) => tensors.get(name)!));
+  expect(whole.map((values) => Array.from(values))).toEqual([[-1, 7, 2 ** 31 - 1], [-5, 5], [1, 0], [200]]);
   const wide = await loadTensors(runtime, checkpoint, 'f32', ['half']);
   expect(Array.from((await runtime.read([wide.get('half')!]))[0]!)).toEqual([1.5, -2]);
 });
 
 it('says which tensor cannot be had, and why', async () => {
   const checkpoint = await readCheckpoint(folder);
-  for (const [name, message] of [['none', /has no tensor "none"/], ['flags', /"flags" in .*heads.safetensors is stored as BOOL; tensors are read as F32/], ['huge', /"huge" in .* holds 2147483648/]] as const) {
+  for (const [name, message] of [['none', /has no tensor "none"/], ['double', /"double" in .*heads.safetensors is stored as F64; tensors are read as F32/], ['huge', /"huge" in .* holds 2147483648/]] as const) {
     await expect(loadTensors(runtime, checkpoint, 'f32', [name])).rejects.toThrow(message);
     await expect(loadTensors(runtime, checkpoint, 'f32', [name])).rejects.toThrow(CheckpointError);
   }

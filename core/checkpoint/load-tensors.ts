@@ -1,14 +1,14 @@
 import { CheckpointError } from '../errors.js';
 import type { NativeRuntime, NativeTensor, NativeTensorSource } from '../native/types.js';
 import type { Checkpoint } from './checkpoint.js';
-import { readTensorBytes, type StoredTensor } from './safetensors.js';
+import { INTEGER_DTYPES, isInteger, readIntegers } from './integer-tensors.js';
+import type { StoredTensor } from './safetensors.js';
 import { describeJson } from './strict-json.js';
 
 const REAL: Readonly<Partial<Record<string, NativeTensorSource['dtype']>>> = { F32: 'f32', BF16: 'bf16', F16: 'f16' };
-const INTEGER: ReadonlySet<string> = new Set(['I32', 'I64']);
 
 /**
- * Tensors of a checkpoint on the device, by stored name. Weights are mapped by native code; integers (tables of ids) pass through here.
+ * Tensors of a checkpoint on the device, by stored name. Weights are mapped by native code; integers (tables of ids, masks) pass through here.
  *
  * @param dtype in which real numbers arrive; integers arrive as i32
  * @param names default: every tensor of a kind that can be read
@@ -16,7 +16,7 @@ const INTEGER: ReadonlySet<string> = new Set(['I32', 'I64']);
  */
 export async function loadTensors(runtime: NativeRuntime, checkpoint: Checkpoint, dtype: 'f32' | 'bf16', names?: readonly string[]): Promise<Map<string, NativeTensor>> {
   const wanted = names?.map((name) => named(checkpoint, name)) ?? [...checkpoint.tensors.values()].filter(isReadable);
-  const integers = wanted.filter((tensor) => INTEGER.has(tensor.dtype));
+  const integers = wanted.filter(isInteger);
   const tables = await Promise.all(integers.map(readIntegers));
   const sources = Object.fromEntries(wanted.flatMap((tensor) => {
     const stored = REAL[tensor.dtype];
@@ -30,21 +30,10 @@ export async function loadTensors(runtime: NativeRuntime, checkpoint: Checkpoint
 function named(checkpoint: Checkpoint, name: string): StoredTensor {
   const tensor = checkpoint.tensors.get(name);
   if (tensor === undefined) throw new CheckpointError(`${checkpoint.path} has no tensor ${describeJson(name)}`);
-  if (!isReadable(tensor)) throw new CheckpointError(`tensor ${describeJson(name)} in ${tensor.file} is stored as ${tensor.dtype}; tensors are read as ${[...Object.keys(REAL), ...INTEGER].join(', ')}`);
+  if (!isReadable(tensor)) throw new CheckpointError(`tensor ${describeJson(name)} in ${tensor.file} is stored as ${tensor.dtype}; tensors are read as ${[...Object.keys(REAL), ...INTEGER_DTYPES].join(', ')}`);
   return tensor;
 }
 
-function isReadable({ dtype }: StoredTensor): boolean {
-  return REAL[dtype] !== undefined || INTEGER.has(dtype);
-}
-
-async function readIntegers(tensor: StoredTensor): Promise<Int32Array> {
-  const bytes = await readTensorBytes(tensor);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (tensor.dtype === 'I32') return Int32Array.from({ length: bytes.length / 4 }, (_, i) => view.getInt32(4 * i, true));
-  return Int32Array.from({ length: bytes.length / 8 }, (_, i) => {
-    const value = Number(view.getBigInt64(8 * i, true));
-    if (value !== (value | 0)) throw new CheckpointError(`tensor ${describeJson(tensor.name)} in ${tensor.file} holds ${value}, which is no 32-bit integer`);
-    return value;
-  });
+function isReadable(tensor: StoredTensor): boolean {
+  return REAL[tensor.dtype] !== undefined || isInteger(tensor);
 }
