@@ -14,7 +14,8 @@ export interface Request {
   readonly prompt: Int32Array;
   readonly run: Run;
   readonly strategy: StrategyInstance | undefined;
-  readonly signal: AbortSignal;
+  /** Any of them ends the request at the next commit. */
+  readonly signals: readonly AbortSignal[];
   readonly calledAt: number;
   /** Makes the streaming text of one sample; undefined without a tokenizer. */
   readonly openText: () => TextStream | undefined;

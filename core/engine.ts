@@ -134,11 +134,11 @@ export class Engine implements AsyncDisposable {
     const prompt = this.promptOf(options);
     this.checkFits(prompt, options);
     const strategy = await this.load(options.strategy ?? this.defaultStrategy);
-    const signal = AbortSignal.any([cancelled, this.shutdown.signal, ...(options.signal === undefined ? [] : [options.signal])]);
-    signal.throwIfAborted();
+    const signals = [cancelled, this.shutdown.signal, ...(options.signal === undefined ? [] : [options.signal])];
+    for (const signal of signals) signal.throwIfAborted();
     const { tokenizer } = this;
     const openText = (): TextStream | undefined => tokenizer && new TextStream(tokenizer, options.stop, prompt);
-    const request: Request = { id: this.nextRequest++, options, prompt, run, strategy, signal, calledAt, openText, samples: new Array(options.n).fill(undefined) };
+    const request: Request = { id: this.nextRequest++, options, prompt, run, strategy, signals, calledAt, openText, samples: new Array(options.n).fill(undefined) };
     this.batch.add(request);
     this.looping ??= this.loop();
   }
