@@ -105,7 +105,7 @@ export interface NativeOps {
   sample(weights: NativeTensor, uniform: NativeTensor): NativeTensor;
   uniform(choice: NativeChoice): NativeTensor;
   probs(logits: NativeTensor, choice: NativeChoice): NativeTensor;
-  /** What a model with these logits `[rows, vocab]` chooses, `[rows]` i32; -1 where every logit is -inf or NaN. */
+  /** What a model with these logits `[rows, vocab]` chooses, `[rows]` i32; -1 where every logit is -inf or NaN, or the position is negative. */
   choose(logits: NativeTensor, choice: NativeChoice): NativeTensor;
   fromArray(data: Int32Array | Float32Array, shape: readonly number[]): NativeTensor;
   /** When the device thread comes to it: `[2]` i32, seconds and microseconds of a steady clock. */

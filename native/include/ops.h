@@ -61,7 +61,7 @@ Tensor uniform(Device&, const ChoiceSpec& spec);
 /** Processed distributions [rows, vocab] of logits [rows, vocab]. */
 Tensor probs(Device&, const Tensor& logits, const ChoiceSpec& spec);
 
-/** The choice of each row of logits [rows, vocab], [rows] i32, as Model::choose makes it; -1 where every logit is -inf or NaN. */
+/** The choice of each row of logits [rows, vocab], [rows] i32, as Model::choose makes it; -1 where every logit is -inf or NaN, or the position is negative. */
 Tensor choose(Device&, const Tensor& logits, const ChoiceSpec& spec);
 
 /** Throws Error(kShape) unless the spec has `rows` rows, their samplers exist, and positions is [rows] i32. */

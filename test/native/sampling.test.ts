@@ -109,6 +109,11 @@ describe('choose', () => {
     }
   });
 
+  it('a row at a negative position is absent', async () => {
+    const spec = { ...choice([PLAIN, { ...PLAIN, temperature: 0, topK: 1 }], 3), positions: Int32Array.of(-1, 4, -1), positionOffset: 1 };
+    expect(await read(ops.choose(matrix([[1], [1], [1]]), spec))).toEqual([-1, 0, -1]);
+  });
+
   it('draws each token as often as its probability says', async () => {
     // Chi-square over 8 tokens, 7 degrees of freedom: 24.3 is passed by 99.9 % of honest generators, and the seed is fixed.
     const logits = [0, 1, -1, 2, 0.5, -2, 1.5, 0.2], rows = 20000;

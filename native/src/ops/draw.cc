@@ -84,12 +84,10 @@ Tensor choose(Device& device, const Tensor& logits, const ChoiceSpec& spec) {
   Tensor out = Tensor::make(DType::i32, {logits.shape[0]});
   each_row(device, "choose", logits, [spec, out](const float* row_logits, int vocab, int64_t row) {
     const Sampler& sampler = spec.sampler_of(row);
-    if (sampler.filters()) {
-      out.i32()[row] = choose_filtered(row_logits, vocab, sampler, spec.position_of(row));
-      return;
-    }
     Best best;
-    choose_over(row_logits, vocab, 0, sampler, spec.position_of(row), best);
+    if (spec.positions.i32()[row] < 0) best.token = -1;  // an absent row
+    else if (sampler.filters()) best.token = choose_filtered(row_logits, vocab, sampler, spec.position_of(row));
+    else choose_over(row_logits, vocab, 0, sampler, spec.position_of(row), best);
     out.i32()[row] = best.token;
   });
   return out;
