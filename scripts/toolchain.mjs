@@ -42,7 +42,8 @@ function compileProblem(command) {
   const [program, ...flags] = command.split(' ');
   const source = '#include <optional>\n#include <thread>\nint main() { std::optional<int> x; return x.value_or(0); }\n';
   const run = spawnSync(program, [...flags, '-std=c++17', '-x', 'c++', '-fsyntax-only', '-'], { input: source, encoding: 'utf8' });
-  if (run.error) return run.error.code === 'ENOENT' ? 'is not installed' : `cannot be started: ${run.error.message}`;
+  // A compiler that refuses its flags may end before it has read its input (EPIPE): its status says so.
+  if (run.error && run.error.code !== 'EPIPE') return run.error.code === 'ENOENT' ? 'is not installed' : `cannot be started: ${run.error.message}`;
   return run.status === 0 ? undefined : `does not compile C++17: ${firstLine(run.stderr)}`;
 }
 
