@@ -58,7 +58,7 @@ describe('the chain', () => {
   const prompt = Array.from({ length: 30 }, (_, i) => 7 * (i % 5) + (i % 7));
 
   async function withEngine(options: Partial<EngineOptions>, use: (engine: Engine) => Promise<void>): Promise<void> {
-    const engine = await createEngine({ model: model('target'), measure: false, threads: 1, maxTokensPerSequence: 512, ...options });
+    const engine = await createEngine({ model: model('target'), measure: false, threads: 1, maxTokensPerSequence: 512, proposeBudgetMs: 60_000, ...options });
     try {
       await use(engine);
       expect(engine.pages().used).toBe(0);
@@ -140,7 +140,7 @@ describe('on the demo model', () => {
   let engine: Engine;
   let prompts: { set: string; tokens: number[] }[];
   beforeAll(async () => {
-    engine = await createEngine({ model: 'models/demo/target', dtype: 'f32', maxSequences: 16, measure: false });
+    engine = await createEngine({ model: 'models/demo/target', dtype: 'f32', maxSequences: 16, measure: false, proposeBudgetMs: 60_000 });
     prompts = (await readFile('models/demo/acceptance-prompts.jsonl', 'utf8')).trim().split('\n').map((line) => JSON.parse(line) as (typeof prompts)[number]);
   });
   afterAll(() => engine.dispose());

@@ -25,7 +25,7 @@ const allRecorder = (): AllRecorder => ({ states: [], positions: new Map() });
 
 /** Runs requests at once with a strategy; fails unless each gives the tokens of plain decoding. */
 async function run(strategy: Strategy<object>, requests: readonly GenerateRequest[], options: Partial<EngineOptions> = {}): Promise<RunResult[]> {
-  const engine = await createEngine({ model: folder, measure: false, threads: 1, maxTokensPerSequence: 256, plugins: [strategy], ...options });
+  const engine = await createEngine({ model: folder, measure: false, threads: 1, maxTokensPerSequence: 256, proposeBudgetMs: 60_000, plugins: [strategy], ...options });
   try {
     const base = requests.map((request) => ({ maxTokens: 40, seed: 3, ignoreEos: true, ...request }));
     const plain = await Promise.all(base.map((request) => engine.generate({ ...request, strategy: 'off' }).result));
