@@ -15,6 +15,7 @@ export * from './errors.js';
 export * from './strategy.js';
 export type { DType, LayerDescription, ModelDescription, Rope } from './description.js';
 export { checkpoint } from './checkpoint-option.js';
+export { convertCheckpoint, type Conversion } from './checkpoint/convert.js';
 export { shippedStrategies, STRATEGY_API } from './registry.js';
 export { StrategyRegistry } from './registry.js';
 export { packageVersion } from './package-root.js';

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { addBenchCommand } from './bench.js';
+import { addConvertCommand } from './convert.js';
 import { addGenerateCommand } from './generate.js';
 import { packageVersion } from './package.js';
 import { addStrategiesCommand } from './strategies.js';
@@ -17,6 +18,7 @@ export function createProgram(): Command {
   addBenchCommand(program);
   addStrategiesCommand(program);
   addTraceCommand(program);
+  addConvertCommand(program);
   for (const command of program.commands) command.exitOverride();
   return program;
 }

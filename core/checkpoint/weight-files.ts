@@ -27,7 +27,7 @@ interface TensorFile {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
 
-interface WeightFormat {
+export interface WeightFormat {
   readonly name: 'safetensors' | 'pytorch';
   readonly single: string;
   readonly index: string;
@@ -42,7 +42,7 @@ const SAFETENSORS: WeightFormat = {
   name: 'safetensors', single: 'model.safetensors', index: 'model.safetensors.index.json', anyIndex: /\.safetensors\.index\.json$/,
   shardName: /^[^/\\:\u0000-\u001f]+\.safetensors$/, shardWords: 'a safetensors file', read: readSafetensorsHeader,
 };
-const PYTORCH: WeightFormat = {
+export const PYTORCH: WeightFormat = {
   name: 'pytorch', single: 'pytorch_model.bin', index: 'pytorch_model.bin.index.json', anyIndex: /\.(bin|pt|pth)\.index\.json$/,
   shardName: /^[^/\\:\u0000-\u001f]+\.(bin|pt|pth)$/, shardWords: 'a PyTorch file', read: readTorchTensors,
 };
@@ -130,8 +130,8 @@ async function readIndexed(folder: string, { format, names }: WeightFiles, index
   return { tensors, files: [...shards.values()].map(({ file }) => file) };
 }
 
-/** Tensor name → shard. Shards are names of files in the folder itself: nothing outside is ever opened. */
-async function readWeightMap(indexFile: string, { shardName, shardWords }: WeightFormat): Promise<Map<string, string>> {
+/** Tensor name → shard, as an index says. Shards are names of files in the folder itself: nothing outside is ever opened. */
+export async function readWeightMap(indexFile: string, { shardName, shardWords }: WeightFormat): Promise<Map<string, string>> {
   const index = await readJsonFile(indexFile);
   if (!Object.hasOwn(index, 'weight_map')) throw new CheckpointError(`${indexFile} has no "weight_map"; expected an object that maps tensor names to shards`);
   const { weight_map: weightMap } = index;
