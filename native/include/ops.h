@@ -19,6 +19,7 @@ using Operand = std::variant<Tensor, double>;
 Tensor linear(Device&, const Tensor& x, const Tensor& weight, const Tensor* bias);
 Tensor silu(Device&, const Tensor& x);
 Tensor exp(Device&, const Tensor& x);
+Tensor log(Device&, const Tensor& x);                      // -inf at 0 (and at what flushes to it), NaN below
 Tensor add(Device&, const Operand& a, const Operand& b);   // f32 with f32, i32 with i32 (wraps); broadcast, aligned on the right
 Tensor mul(Device&, const Operand& a, const Operand& b);
 Tensor div(Device&, const Operand& a, const Operand& b);   // f32 only; div_mod divides i32
@@ -34,6 +35,8 @@ Tensor reshape(const Tensor& x, std::vector<int64_t> shape);
  * Else a 1-D index [k] replaces the axis. A bad index gives -1 (i32) or 0.
  */
 Tensor gather(Device&, const Tensor& x, const Tensor& index, int axis);
+/** x [.., k] spread over `width` places of the last axis: column c goes to place index[c], index [k] i32; elsewhere 0 (i32: -1). Bad places are left out, of equal ones the last stands. */
+Tensor scatter(Device&, const Tensor& x, const Tensor& index, int64_t width);
 /** The k largest of the last axis, NaN last, ties to the lowest index; `noise`: see Sampler, one row of the spec per row of x, token = index. */
 std::pair<Tensor, Tensor> top_k(Device&, const Tensor& x, int k, const ChoiceSpec* noise);  // values, indices
 std::pair<Tensor, Tensor> div_mod(Device&, const Tensor& x, int32_t by);  // of i32 from 0; -1 of what is negative
@@ -52,6 +55,22 @@ struct Verdict { Tensor path, length, next; };
 Verdict accept_chosen(Device&, const Tensor& tokens, const Tensor& parents, const Tensor& choices, const std::vector<int32_t>& row_start, int max_depth);
 /** From each root to child[row] until that is -1; next[row] of the last row follows. */
 Verdict walk(Device&, const Tensor& child, const Tensor& next, const std::vector<int32_t>& row_start, int max_depth);
+/**
+ * The longest path from each root over rows that are accepted (not 0); of equally long ones that with the largest sum of scores, then the one
+ * that ends first. All [rows]; scores f32, the others i32. The root counts as accepted. next[row] of the last row follows.
+ */
+Verdict accept_longest(Device&, const Tensor& tokens, const Tensor& parents, const Tensor& accepted, const Tensor& scores, const Tensor& next, const std::vector<int32_t>& row_start, int max_depth);
+/** How siblings came about: fixed beforehand, or drawn, each on its own or none twice. */
+enum class Drawn { deterministic, independent, without_replacement };
+/** From the root down, row by row (Leviathan's rule on a chain), or from the leaves up, path by path (block verification on a chain). */
+enum class RatioRule { recursive, traversal };
+/** tokens, parents i32 [rows]; probs, draft_probs f32 [rows, vocab] (what a row's token was drawn from, before its siblings); accept, next uniforms [rows]. */
+struct RatioInputs { Tensor tokens, parents, probs, draft_probs, accept, next; };
+/**
+ * Keeps drafts by the ratio of target and draft probability so that what comes out has the target's law. Of deterministic drafts each is taken
+ * to be drawn with certainty; draft_probs is not read. `accept` of a row decides on that row, `next` of the last row draws what follows.
+ */
+Verdict accept_by_ratio(Device&, const RatioInputs&, const std::vector<int32_t>& row_start, int max_depth, Drawn, RatioRule);
 /** Children of each row in row order, -1 padded: [rows, max_width]. */
 Tensor children(Device&, const Tensor& tokens, const Tensor& parents, int max_width);
 /** One token per row by weights [rows, vocab] that need no normalising and a uniform [rows] in (0, 1). */

@@ -90,6 +90,12 @@ Napi::Value gather(const Call& call) {
   return call.give(ops::gather(call.device(), x, index, axis));
 }
 
+Napi::Value scatter(const Call& call) {
+  const Tensor x = call.tensor(0, "x"), index = call.i32_input(1, "index");
+  const int width = call.integer(2, "width", 0);
+  return call.give(ops::scatter(call.device(), x, index, width));
+}
+
 Napi::Value top_k(const Call& call) {
   const Tensor x = call.tensor(0, "x");
   const int k = call.integer(1, "k", 1);
@@ -156,6 +162,28 @@ Napi::Value walk(const Call& call) {
   return give_verdict(call, ops::walk(call.device(), child, next, row_start, max_depth));
 }
 
+Napi::Value accept_longest(const Call& call) {
+  const Tensor tokens = call.tensor(0, "tokens"), parents = call.tensor(1, "parents"), accepted = call.tensor(2, "accepted");
+  const Tensor scores = call.tensor(3, "scores"), next = call.tensor(4, "next");
+  const std::vector<int32_t> row_start = call.int32s(5, "rowStart");
+  const int max_depth = call.integer(6, "maxDepth", 1);
+  return give_verdict(call, ops::accept_longest(call.device(), tokens, parents, accepted, scores, next, row_start, max_depth));
+}
+
+Napi::Value accept_by_ratio(const Call& call) {
+  static constexpr const char* kDrawn[] = {"deterministic", "independent", "without-replacement"};
+  static constexpr const char* kRules[] = {"recursive", "traversal"};
+  const Napi::Object given = object_of(call.place("inputs"), call.info[0]);
+  const auto tensor = [&](const char* key) { return tensor_of(*call.state, call.place("inputs").field(key), given.Get(key)); };
+  ops::RatioInputs inputs{tensor("tokens"), tensor("parents"), tensor("probs"), Tensor(), tensor("accept"), tensor("next")};
+  const std::vector<int32_t> row_start = call.int32s(1, "rowStart");
+  const int max_depth = call.integer(2, "maxDepth", 1);
+  const auto drawn = static_cast<ops::Drawn>(choice_of(call.place("drawn"), call.info[3], kDrawn));
+  const auto rule = static_cast<ops::RatioRule>(choice_of(call.place("rule"), call.info[4], kRules));
+  if (drawn != ops::Drawn::deterministic) inputs.draft_probs = tensor("draftProbs");
+  return give_verdict(call, ops::accept_by_ratio(call.device(), inputs, row_start, max_depth, drawn, rule));
+}
+
 Napi::Value children(const Call& call) {
   const Tensor tokens = call.tensor(0, "tokens"), parents = call.tensor(1, "parents");
   const int max_width = call.integer(2, "maxWidth", 1);
@@ -199,10 +227,11 @@ Napi::Value from_array(const Call& call) {
 }
 
 constexpr Entry kTable[] = {
-  {"linear", linear}, {"silu", unary<ops::silu>}, {"exp", unary<ops::exp>}, {"add", binary<ops::add>}, {"mul", binary<ops::mul>},
+  {"linear", linear}, {"silu", unary<ops::silu>}, {"exp", unary<ops::exp>}, {"log", unary<ops::log>}, {"add", binary<ops::add>}, {"mul", binary<ops::mul>},
   {"div", binary<ops::div>}, {"less", binary<ops::less>}, {"where", where}, {"sum", unary<ops::sum>}, {"rmsNorm", rms_norm},
-  {"logSoftmax", unary<ops::log_softmax>}, {"concat", concat}, {"reshape", reshape}, {"gather", gather}, {"topK", top_k},
+  {"logSoftmax", unary<ops::log_softmax>}, {"concat", concat}, {"reshape", reshape}, {"gather", gather}, {"scatter", scatter}, {"topK", top_k},
   {"divMod", div_mod}, {"mergePrefixes", merge_prefixes}, {"selectTree", select_tree}, {"acceptChosen", accept_chosen}, {"walk", walk},
+  {"acceptLongest", accept_longest}, {"acceptByRatio", accept_by_ratio},
   {"children", children}, {"sample", sample}, {"uniform", uniform}, {"probs", probs}, {"choose", choose}, {"fromArray", from_array}, {"clock", clock},
 };
 

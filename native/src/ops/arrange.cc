@@ -1,4 +1,4 @@
-// Ops that move values and compute nothing: concat, gather, div_mod.
+// Ops that move values and compute nothing: concat, gather, scatter, div_mod.
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -96,6 +96,31 @@ Tensor gather(Device& device, const Tensor& x, const Tensor& index, int axis) {
   picks.inner_bytes = product(x.shape, at + 1, x.shape.size()) * static_cast<int64_t>(size_of(x.dtype));
   picks.per_row = per_row;
   device.enqueue("gather", [&device, x, index, picks, out] { run_gather(device, x, index, picks, out); });
+  return out;
+}
+
+Tensor scatter(Device& device, const Tensor& x, const Tensor& index, int64_t width) {
+  require_rows("scatter", "x", x);
+  require_i32("scatter", "index", index);
+  require_shape("scatter", "index", index, {width_of(x)});
+  if (width < 0 || width > INT32_MAX) throw Error(kShape, "scatter: width must lie from 0 to 2^31 - 1, got " + std::to_string(width));
+  if (x.dtype != DType::f32 && x.dtype != DType::i32) refuse("scatter", "x", "f32 or i32", x);
+  std::vector<int64_t> shape = x.shape;
+  shape.back() = width;
+  Tensor out = Tensor::make(x.dtype, shape);
+  device.enqueue("scatter", [&device, x, index, width, out] {
+    const int64_t columns = width_of(x);
+    const int64_t grain = std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(1, 4 * (width + columns)));
+    device.pool().parallel_for(out.rows(), grain, [&](int64_t begin, int64_t end) {
+      std::memset(bytes_of(out) + begin * width * 4, x.dtype == DType::i32 ? 0xff : 0, static_cast<size_t>((end - begin) * width * 4));
+      for (int64_t row = begin; row < end; row++) {
+        for (int64_t c = 0; c < columns; c++) {
+          const int32_t at = index.i32()[c];
+          if (at >= 0 && at < width) std::memcpy(bytes_of(out) + (row * width + at) * 4, bytes_of(x) + (row * columns + c) * 4, 4);
+        }
+      }
+    });
+  });
   return out;
 }
 

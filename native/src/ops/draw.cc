@@ -2,26 +2,10 @@
 #include <algorithm>
 #include <string>
 
-#include "checks.h"
-#include "ops.h"
+#include "forest.h"
 
 namespace foretoken::ops {
 namespace {
-
-/** The first token whose cumulative weight passes u of the total; what is not above 0 is never drawn; -1 when nothing is. */
-int32_t draw(const float* weights, int64_t vocab, float u) {
-  double total = 0;
-  for (int64_t i = 0; i < vocab; i++) total += weights[i] > 0 ? static_cast<double>(weights[i]) : 0;
-  double left = total * static_cast<double>(u);
-  int32_t last = -1;
-  for (int64_t i = 0; i < vocab; i++) {
-    if (!(weights[i] > 0)) continue;
-    last = static_cast<int32_t>(i);
-    left -= static_cast<double>(weights[i]);
-    if (left < 0) break;
-  }
-  return last;
-}
 
 void require_logits(const char* op, const Tensor& logits, const ChoiceSpec& spec) {
   require_real(op, "logits", logits);
@@ -54,7 +38,7 @@ Tensor sample(Device& device, const Tensor& weights, const Tensor& uniform) {
     const Reals rows(weights), u(uniform);
     const int64_t vocab = weights.shape[1];
     device.pool().parallel_for(weights.shape[0], 1, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; row++) out.i32()[row] = draw(rows.row(row, vocab), vocab, u.data()[row]);
+      for (int64_t row = begin; row < end; row++) out.i32()[row] = draw_by_weight(rows.row(row, vocab), vocab, u.data()[row]);
     });
   });
   return out;

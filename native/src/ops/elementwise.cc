@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <climits>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "checks.h"
+#include "cpu_math.h"
 #include "ops.h"
 
 namespace foretoken::ops {
@@ -202,6 +204,17 @@ Tensor silu(Device& device, const Tensor& x) {
 
 Tensor exp(Device& device, const Tensor& x) {
   return unary(device, "exp", x, [](const CpuKernels& kernels, const float* from, int count, float* to) { kernels.exp(from, count, to); });
+}
+
+Tensor log(Device& device, const Tensor& x) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  return unary(device, "log", x, [](const CpuKernels&, const float* from, int count, float* to) {
+    for (int i = 0; i < count; i++) {
+      const float value = from[i];
+      if (value >= std::numeric_limits<float>::min() && value < infinity) to[i] = log_f32(value);
+      else to[i] = value >= infinity ? infinity : value > -std::numeric_limits<float>::min() ? -infinity : std::numeric_limits<float>::quiet_NaN();
+    }
+  });
 }
 
 Tensor add(Device& device, const Operand& a, const Operand& b) { return binary(device, "add", a, b, Add{}); }

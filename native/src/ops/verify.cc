@@ -3,31 +3,10 @@
 #include <algorithm>
 #include <string>
 
-#include "checks.h"
-#include "ops.h"
+#include "forest.h"
 
 namespace foretoken::ops {
 namespace {
-
-void require_row_start(const char* op, const std::vector<int32_t>& row_start, int64_t rows) {
-  const auto fail = [op](const std::string& what) { throw Error(kShape, std::string(op) + ": rowStart " + what); };
-  if (row_start.empty() || row_start.front() != 0) fail("must begin with 0");
-  for (size_t i = 1; i < row_start.size(); i++) {
-    if (row_start[i] < row_start[i - 1]) fail("must not fall, but entry " + std::to_string(i) + " is " + std::to_string(row_start[i]));
-  }
-  if (row_start.back() != rows) fail("must end with the " + std::to_string(rows) + " rows, got " + std::to_string(row_start.back()));
-}
-
-void require_vector(const char* op, const char* name, const Tensor& tensor, int64_t rows) {
-  require_i32(op, name, tensor);
-  require_shape(op, name, tensor, {rows});
-}
-
-Verdict make_verdict(const char* op, size_t sequences, int max_depth) {
-  if (max_depth < 1) throw Error(kShape, std::string(op) + ": maxDepth must be at least 1, got " + std::to_string(max_depth));
-  const auto n = static_cast<int64_t>(sequences);
-  return {Tensor::make(DType::i32, {n, max_depth}), Tensor::make(DType::i32, {n}), Tensor::make(DType::i32, {n})};
-}
 
 /** Fills one sequence of a verdict; child(row) is a later row of the pack before `end`, or anything else for none. */
 template <typename Child>
@@ -106,6 +85,55 @@ Tensor children(Device& device, const Tensor& tokens, const Tensor& parents, int
       if (tokens.i32()[row] < 0 || parent < 0 || parent >= row) continue;
       int32_t& count = filled[static_cast<size_t>(parent)];
       if (count < max_width) out.i32()[static_cast<int64_t>(parent) * max_width + count++] = row;
+    }
+  });
+  return out;
+}
+
+namespace {
+
+/** The longest path from the root over accepted rows; of equally long ones that with the larger sum of scores, then the earlier last row. */
+std::vector<int32_t> longest_path(const int32_t* tokens, const int32_t* parents, const int32_t* accepted, const float* scores, int32_t root, int32_t end, int max_depth) {
+  struct Reached { int32_t depth = 0; double score = 0; };
+  std::vector<Reached> reached(static_cast<size_t>(end - root));   // depth 0: not reached
+  reached[0].depth = 1;
+  int32_t best = root;
+  for (int32_t row = root + 1; row < end; row++) {
+    const int32_t parent = parents[row];
+    if (tokens[row] < 0 || accepted[row] == 0 || parent < root || parent >= row) continue;
+    const Reached& above = reached[static_cast<size_t>(parent - root)];
+    if (above.depth == 0 || above.depth >= max_depth) continue;
+    Reached& here = reached[static_cast<size_t>(row - root)];
+    here = {above.depth + 1, above.score + static_cast<double>(scores[row])};
+    const Reached& champion = reached[static_cast<size_t>(best - root)];
+    if (here.depth > champion.depth || (here.depth == champion.depth && here.score > champion.score)) best = row;
+  }
+  std::vector<int32_t> path;
+  for (int32_t row = best; row > root; row = parents[row]) path.push_back(row);
+  path.push_back(root);
+  std::reverse(path.begin(), path.end());
+  return path;
+}
+
+}  // namespace
+
+Verdict accept_longest(Device& device, const Tensor& tokens, const Tensor& parents, const Tensor& accepted, const Tensor& scores, const Tensor& next, const std::vector<int32_t>& row_start, int max_depth) {
+  const int64_t rows = tokens.count();
+  require_vector("acceptLongest", "tokens", tokens, rows);
+  require_vector("acceptLongest", "parents", parents, rows);
+  require_vector("acceptLongest", "accepted", accepted, rows);
+  require_reals("acceptLongest", "scores", scores, rows);
+  require_vector("acceptLongest", "next", next, rows);
+  require_row_start("acceptLongest", row_start, rows);
+  Verdict out = make_verdict("acceptLongest", row_start.size() - 1, max_depth);
+  device.enqueue("acceptLongest", [tokens, parents, accepted, scores, next, row_start, max_depth, out] {
+    for (size_t s = 0; s + 1 < row_start.size(); s++) {
+      if (row_start[s] == row_start[s + 1]) {
+        write_verdict(out, static_cast<int64_t>(s), {}, -1);
+        continue;
+      }
+      const std::vector<int32_t> path = longest_path(tokens.i32(), parents.i32(), accepted.i32(), scores.f32(), row_start[s], row_start[s + 1], max_depth);
+      write_verdict(out, static_cast<int64_t>(s), path, next.i32()[path.back()]);
     }
   });
   return out;
