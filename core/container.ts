@@ -17,6 +17,7 @@ import type { CheckpointSummary, Strategy, StrategyConfig, TargetDescription } f
 import { StrategyLoader } from './strategy-loader.js';
 import { Target } from './target.js';
 import { loadTokenizer, missingTokenizer, type Tokenizer } from './tokenizer/tokenizer.js';
+import { VerifierRegistry } from './verifiers/registry.js';
 
 /** Sequences beside the running ones: texts that are being scored. */
 const SCORE_SEQUENCES = 4;
@@ -89,7 +90,7 @@ function compose(child: DependencyContainer): void {
       path: info.model, model: info.description, vocabulary: c.resolve(TOKENIZER).tokenizer?.fingerprint ?? '', device: info.device, kvDtype: info.kvDtype,
       maxSequences: info.maxSequences, maxTokens: info.maxTokensPerSequence,
     };
-    return new StrategyLoader(new StrategyRegistry(c.resolve(OPTIONS).plugins as Strategy[]), c.resolve(TARGET), target, c.resolve(SUMMARY), info.dtype, info.kvDtype);
+    return new StrategyLoader(new StrategyRegistry(c.resolve(OPTIONS).plugins as Strategy[]), new VerifierRegistry(c.resolve(OPTIONS).verifiers), c.resolve(TARGET), target, c.resolve(SUMMARY), info.dtype, info.kvDtype);
   });
   make(ENGINE, (c) => {
     const { tokenizer, why } = c.resolve(TOKENIZER);

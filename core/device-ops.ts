@@ -16,6 +16,7 @@ export class DeviceOps implements Ops {
   }
   silu(x: Tensor): Tensor { return this.track(this.native.silu(nativeTensor(x))); }
   exp(x: Tensor): Tensor { return this.track(this.native.exp(nativeTensor(x))); }
+  log(x: Tensor): Tensor { return this.track(this.native.log(nativeTensor(x))); }
   add(a: Operand, b: Operand): Tensor { return this.track(this.native.add(operand(a), operand(b))); }
   mul(a: Operand, b: Operand): Tensor { return this.track(this.native.mul(operand(a), operand(b))); }
   div(a: Operand, b: Operand): Tensor { return this.track(this.native.div(operand(a), operand(b))); }
@@ -27,6 +28,9 @@ export class DeviceOps implements Ops {
   concat(parts: readonly Tensor[], axis: number): Tensor { return this.track(this.native.concat(parts.map(nativeTensor), axis)); }
   reshape(x: Tensor, shape: readonly number[]): Tensor { return this.track(this.native.reshape(nativeTensor(x), shape)); }
   gather(x: Tensor, index: Int32Array | Tensor, axis: number): Tensor { return this.track(this.native.gather(nativeTensor(x), nativeInput(index), axis)); }
+  scatter(x: Tensor, index: Int32Array | Tensor, width: number): Tensor { return this.track(this.native.scatter(nativeTensor(x), nativeInput(index), width)); }
+  probs(logits: Tensor, noise: Noise): Tensor { return this.track(this.native.probs(nativeTensor(logits), noiseOf(noise))); }
+  choose(logits: Tensor, noise: Noise): Tensor { return this.track(this.native.choose(nativeTensor(logits), noiseOf(noise))); }
   fromArray(data: Int32Array | Float32Array, shape: readonly number[]): Tensor { return this.track(this.native.fromArray(data, shape)); }
 
   topK(x: Tensor, k: number, noise?: Noise): { values: Tensor; indices: Tensor } {
@@ -56,7 +60,7 @@ export class DeviceOps implements Ops {
 
 /** The noise that a strategy names, in native terms. */
 export function noiseOf({ sequences, positions, stream }: Noise): NativeChoice {
-  return choiceOf(sequences, positions, 0, stream);
+  return choiceOf(sequences, positions, 0, stream === undefined ? undefined : `draft ${stream}`);
 }
 
 function operand(value: Operand): NativeTensor | number {

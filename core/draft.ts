@@ -17,6 +17,14 @@ export interface DeviceNodes {
   readonly parentRow: number;
   readonly width: number;
   readonly count: number;
+  /** What the nodes were drawn from; only where the verifier asks for it. */
+  readonly drawnFrom: DrawnFrom | undefined;
+}
+
+/** Distributions `[n, width, columns]`, row by row beside the nodes' tensors, and the target id of each column where they are not the target's own. */
+export interface DrawnFrom {
+  readonly distributions: Tensor;
+  readonly vocabMap: Tensor | undefined;
 }
 
 /** What one sequence is to verify besides its root. */
@@ -33,6 +41,8 @@ interface HostTree {
   readonly children: Map<string, number>;
 }
 
+const NO_DISTRIBUTIONS = 'This verifier judges drawn drafts by what they were drawn from: give `tensors` the `distributions` of the nodes, or plan them as deterministic.';
+
 /** Collects the nodes of one `propose` and lets nothing bad through: what is refused is counted, never an error for the others. */
 export class DraftCollector implements DraftBuilder {
   /** Bad nodes and nodes past the budget. */
@@ -42,7 +52,8 @@ export class DraftCollector implements DraftBuilder {
   private readonly trees = new Map<number, HostTree>();
   private readonly onDevice = new Map<number, DeviceNodes>();
 
-  constructor(private readonly batch: DraftBatch, private readonly vocabSize: number, private readonly ops: DeviceOps) {}
+  /** @param needsDistributions whether every node must come with what it was drawn from */
+  constructor(private readonly batch: DraftBatch, private readonly vocabSize: number, private readonly ops: DeviceOps, private readonly needsDistributions = false) {}
 
   node(sequence: Sequence, token: number, parent: number): number {
     return this.add(sequence, token, parent, false);
@@ -52,13 +63,15 @@ export class DraftCollector implements DraftBuilder {
     return this.add(sequence, token, parent, true);
   }
 
-  tensors(sequences: readonly Sequence[], { tokens, parents, scores }: { tokens: Tensor; parents: Tensor; scores?: Tensor }): void {
+  tensors(sequences: readonly Sequence[], nodes: Parameters<DraftBuilder['tensors']>[1]): void {
+    const { tokens, parents, scores } = nodes;
     const n = sequences.length;
     const width = tokens.shape[1] ?? 0;
     if (tokens.shape.length !== 2 || tokens.shape[0] !== n || parents.shape[1] !== width || (parents.shape[0] !== 1 && parents.shape[0] !== n)) {
       throw new ShapeError(`Draft tensors of shape [${tokens.shape}] (tokens) and [${parents.shape}] (parents) do not fit ${n} sequences: `
         + `expected tokens [${n}, k] and parents [${n}, k] or [1, k].`);
     }
+    const drawnFrom = this.drawnFrom(nodes);
     for (const sequence of sequences) this.claim(sequence);
     let taken = { tokens, parents, width };
     if (scores !== undefined && sequences.some(({ budget }) => budget < width)) {
@@ -69,7 +82,7 @@ export class DraftCollector implements DraftBuilder {
     sequences.forEach(({ id, budget }, i) => {
       const count = Math.min(taken.width, budget);
       this.refused += width - count;
-      this.onDevice.set(id, { ...taken, row: i, parentRow: taken.parents.shape[0] === 1 ? 0 : i, count });
+      this.onDevice.set(id, { ...taken, row: i, parentRow: taken.parents.shape[0] === 1 ? 0 : i, count, drawnFrom });
     });
   }
 
@@ -93,6 +106,21 @@ export class DraftCollector implements DraftBuilder {
     return tree === undefined || tree.nodes.length === 0 ? undefined : { kind: 'host', nodes: tree.nodes };
   }
 
+  private drawnFrom({ tokens, scores, distributions, vocabMap }: Parameters<DraftBuilder['tensors']>[1]): DrawnFrom | undefined {
+    if (distributions === undefined) {
+      if (this.needsDistributions) throw new ShapeError(NO_DISTRIBUTIONS);
+      return undefined;
+    }
+    if (scores !== undefined) throw new ShapeError('A draft has either scores or distributions: which drawn nodes are kept may not depend on what was drawn.');
+    const [n, k] = tokens.shape;
+    const columns = vocabMap === undefined ? this.vocabSize : vocabMap.shape[0];
+    if (distributions.dtype !== 'f32' || `${distributions.shape}` !== `${[n, k, columns]}` || (vocabMap !== undefined && vocabMap.shape.length !== 1)) {
+      throw new ShapeError(`Draft distributions of shape [${distributions.shape}] do not fit tokens [${tokens.shape}]: expected f32 [${n}, ${k}, ${columns}]`
+        + `${vocabMap === undefined ? ', or a vocabMap of their columns' : ` for a vocabMap of shape [${vocabMap.shape}]`}.`);
+    }
+    return this.needsDistributions ? { distributions, vocabMap } : undefined;
+  }
+
   private claim({ id, budget }: Sequence): void {
     if (budget === 0 || !this.batch.sequences.some((sequence) => sequence.id === id)) {
       throw new ShapeError(`Sequence ${id} is not in this batch.`);
@@ -101,6 +129,7 @@ export class DraftCollector implements DraftBuilder {
   }
 
   private add(sequence: Sequence, token: number, parent: number, probe: boolean): number {
+    if (this.needsDistributions) throw new ShapeError(NO_DISTRIBUTIONS);
     const { nodes, children } = this.treeOf(sequence);
     const isBad = !Number.isInteger(parent) || parent < 0 || parent > nodes.length
       || !Number.isInteger(token) || token < 0 || token >= this.vocabSize;

@@ -9,10 +9,11 @@ import { score, type Scores } from './score.js';
 import { abandon } from './steps/emit.js';
 import type { StrategyInstance } from './strategy-instance.js';
 import type { StrategyConfig } from './strategy.js';
-import { bindVerifier, type StrategyLoader } from './strategy-loader.js';
+import type { StrategyLoader } from './strategy-loader.js';
 import type { Target } from './target.js';
 import { TextStream } from './tokenizer/stop.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
+import { VerifierRegistry } from './verifiers/registry.js';
 
 /** What an engine runs with, for reports. */
 export interface EngineInfo {
@@ -35,7 +36,7 @@ export interface EngineInfo {
  * them gets does not depend on the others.
  */
 export class Engine implements AsyncDisposable {
-  private readonly plain = bindVerifier(undefined, undefined, 'off');
+  private readonly plain = new VerifierRegistry().bind(undefined, undefined, 'off');
   private readonly shutdown = new AbortController();
   private nextRequest = 0;
   private looping: Promise<void> | undefined;

@@ -1,4 +1,4 @@
-import type { NativeChoice, NativeVerdict } from './native/types.js';
+import type { NativeChoice, NativeRatioInputs, NativeVerdict } from './native/types.js';
 import { choiceOf } from './sampling.js';
 import type { RunningSequence } from './sequence.js';
 import type { Plan, ScoredForest, Tensor, Verdict, VerifyOps } from './strategy.js';
@@ -7,7 +7,7 @@ import { nativeTensor } from './tensor-scope.js';
 
 /** Trees with what the target says of every row, for the verifiers of one call. What nobody asks for is not computed. */
 export class Forest implements ScoredForest {
-  private cache: { children?: Tensor; choices?: Tensor; probs?: Tensor } = {};
+  private cache: { children?: Tensor; choices?: Tensor; probs?: Tensor; distributions?: Tensor | undefined } = {};
 
   /**
    * @param hidden `[rows, hidden]` after the final norm
@@ -15,6 +15,7 @@ export class Forest implements ScoredForest {
    * @param parents `[rows]` indices of the pack, -1 for roots
    * @param positions `[rows]` of the rows' own tokens
    * @param owners the sequence of each row
+   * @param makeDistributions what the rows were drawn from, `[rows, vocab]`
    */
   constructor(
     readonly sequences: readonly RunningSequence[],
@@ -28,7 +29,12 @@ export class Forest implements ScoredForest {
     private readonly positions: Tensor,
     private readonly owners: readonly RunningSequence[],
     private readonly target: Target,
+    private readonly makeDistributions: () => Tensor | undefined,
   ) {}
+
+  get distributions(): Tensor | undefined {
+    return this.cache.distributions ??= this.makeDistributions();
+  }
 
   children(): Tensor {
     return this.cache.children ??= this.target.track(this.target.runtime.ops.children(nativeTensor(this.tokens), nativeTensor(this.parents), this.maxWidth));
@@ -47,12 +53,14 @@ export class Forest implements ScoredForest {
   }
 
   uniform(stream: string): Tensor {
-    return this.target.track(this.target.runtime.ops.uniform(this.noise(stream)));
+    const numbers = new Int32Array(this.owners.length);   // in place of positions: two rows of a tree may stand at the same one
+    this.rowStart.forEach((start, i) => { for (let row = start; row < (this.rowStart[i + 1] ?? start); row++) numbers[row] = row - start; });
+    return this.target.track(this.target.runtime.ops.uniform(choiceOf(this.owners, numbers, 0, `verify ${stream}`)));
   }
 
   /** The token after a row stands one position further on. */
-  private noise(stream?: string): NativeChoice {
-    return choiceOf(this.owners, this.positions, 1, stream);
+  private noise(): NativeChoice {
+    return choiceOf(this.owners, this.positions, 1);
   }
 }
 
@@ -62,8 +70,21 @@ export function verifyOps(target: Target): VerifyOps {
   const tracked = ({ path, length, next }: NativeVerdict): Verdict => ({ path: target.track(path), length: target.track(length), next: target.track(next) });
   return {
     acceptChosen: (scored) => tracked(ops.acceptChosen(nativeTensor(scored.tokens), nativeTensor(scored.parents), nativeTensor(scored.choices()), scored.rowStart, depthOf(scored))),
+    acceptByRatio: (scored, rule) => tracked(ops.acceptByRatio(ratioInputs(scored), scored.rowStart, depthOf(scored), scored.drawn, rule)),
+    acceptLongest: (scored, accepted, scores, next) => tracked(ops.acceptLongest(
+      nativeTensor(scored.tokens), nativeTensor(scored.parents), nativeTensor(accepted), nativeTensor(scores), nativeTensor(next), scored.rowStart, depthOf(scored),
+    )),
     walk: (scored, child, next) => tracked(ops.walk(nativeTensor(child), nativeTensor(next), scored.rowStart, depthOf(scored))),
     sample: (weights, uniform) => target.track(ops.sample(nativeTensor(weights), nativeTensor(uniform))),
+  };
+}
+
+function ratioInputs(scored: ScoredForest): NativeRatioInputs {
+  const { tokens, parents, distributions } = scored;
+  return {
+    tokens: nativeTensor(tokens), parents: nativeTensor(parents), probs: nativeTensor(scored.probs()),
+    accept: nativeTensor(scored.uniform('accept')), next: nativeTensor(scored.uniform('next')),
+    ...(distributions === undefined ? {} : { draftProbs: nativeTensor(distributions) }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ConfigError, suggestion } from './errors.js';
 import { randomSeed } from './sampling.js';
-import type { Sampling, Strategy, StrategyConfig } from './strategy.js';
+import type { Sampling, Strategy, StrategyConfig, Verifier } from './strategy.js';
 
 const strategyChoice = z.union([
   z.string().min(1),
@@ -13,6 +13,8 @@ const engineSchema = z.strictObject({
   strategy: strategyChoice.default('off'),
   plugins: z.array(z.custom<Strategy>((value) => typeof value === 'object' && value !== null && 'name' in value && 'create' in value,
     { error: 'expected strategies made with defineStrategy' })).default([]),
+  verifiers: z.array(z.custom<Verifier>((value) => typeof value === 'object' && value !== null && 'name' in value && 'verify' in value,
+    { error: 'expected verifiers made with defineVerifier' })).default([]),
   device: z.literal('cpu', { error: "expected 'cpu', the only backend so far" }).default('cpu'),
   dtype: z.enum(['f32', 'bf16']).optional(),
   kvDtype: z.enum(['f32', 'bf16']).optional(),
@@ -33,6 +35,8 @@ export interface EngineOptions {
   readonly strategy?: string | StrategyConfig;
   /** Strategies that requests may name besides the shipped ones and modules. */
   readonly plugins?: readonly Strategy<object>[];
+  /** Verifiers that configurations may name besides the shipped ones. */
+  readonly verifiers?: readonly Verifier<object>[];
   readonly device?: 'cpu';
   /** Of weights and of matrix inputs; sums are f32. Default: f32 for f32 checkpoints, else bf16. */
   readonly dtype?: 'f32' | 'bf16';

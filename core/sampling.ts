@@ -6,6 +6,7 @@ import { nativeInput } from './tensor-scope.js';
 export interface SampledSequence {
   readonly sampling: Sampling;
   readonly sample?: number;
+  readonly tokens?: { readonly length: number };
 }
 
 /** The sampler of one sequence in native terms: filters that are off take their neutral values. */
@@ -15,19 +16,19 @@ function samplerOf({ sampling, sample = 0 }: SampledSequence, stream: number): N
 }
 
 /**
- * Noise is keyed by the request's seed and counted by position, token, sample and stream, never by row, batch or sequence.
+ * Noise is keyed by the request's seed and counted by position, token, sample and stream, never by row, batch or sequence. A named stream is
+ * another one for every length of the text: rejecting a draft tells something of the noise it was drawn with, which must not be used again.
  *
  * @param rows the sequence of each row
  * @param positionOffset added to `positions` to reach the position of the chosen token
  */
 export function choiceOf(rows: readonly SampledSequence[], positions: Noise['positions'], positionOffset: number, stream?: string): NativeChoice {
-  const number = streamNumber(stream);
   const samplers: NativeSampler[] = [];
   const indexOf = new Map<SampledSequence, number>();
   const rowSampler = Int32Array.from(rows, (row) => {
     let index = indexOf.get(row);
     if (index === undefined) {
-      index = samplers.push(samplerOf(row, number)) - 1;
+      index = samplers.push(samplerOf(row, stream === undefined ? 0 : streamNumber(`${stream} ${row.tokens?.length ?? 0}`))) - 1;
       indexOf.set(row, index);
     }
     return index;
@@ -35,9 +36,8 @@ export function choiceOf(rows: readonly SampledSequence[], positions: Noise['pos
   return { samplers, rowSampler, positions: nativeInput(positions), positionOffset };
 }
 
-/** Stream 0 is the noise of the target's own choices; a named one hashes (FNV-1a) to some other number. */
-export function streamNumber(stream: string | undefined): number {
-  if (stream === undefined) return 0;
+/** Stream 0 is the noise of the target's own choices; a name hashes (FNV-1a) to some other number. */
+function streamNumber(stream: string): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(stream)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   return hash === 0 ? 1 : hash;

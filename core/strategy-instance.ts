@@ -30,6 +30,11 @@ export class StrategyInstance {
     return this.verifier.verifier.guarantee;
   }
 
+  /** Whether its drafts must come with what they were drawn from. */
+  get needsDistributions(): boolean {
+    return this.plan.drawn !== 'deterministic' && this.verifier.verifier.needsDistributions === true;
+  }
+
   get observes(): boolean {
     return this.proposer.observe !== undefined;
   }

@@ -8,11 +8,11 @@ import { HostModel } from './host-model.js';
 import { parseOptions } from './options.js';
 import type { StrategyRegistry } from './registry.js';
 import { type BoundVerifier, StrategyInstance } from './strategy-instance.js';
-import type { CheckpointSummary, Plan, Strategy, StrategyConfig, StrategyHost, TargetDescription, Tensor, Verifier } from './strategy.js';
+import type { CheckpointSummary, Plan, Strategy, StrategyConfig, StrategyHost, TargetDescription, Tensor } from './strategy.js';
 import type { Target } from './target.js';
 import { nativeInput, nativeTensor, TensorScope } from './tensor-scope.js';
 import { loadTokenizer } from './tokenizer/tokenizer.js';
-import { exact } from './verifiers/exact.js';
+import type { VerifierRegistry } from './verifiers/registry.js';
 
 /** More nodes than this no plan may ask for: rows of one sequence in one pass. */
 const MAX_NODES = 1000;
@@ -23,6 +23,7 @@ export class StrategyLoader {
 
   constructor(
     private readonly registry: StrategyRegistry,
+    private readonly verifiers: VerifierRegistry,
     private readonly target: Target,
     private readonly description: TargetDescription,
     /** The target's own folder. */
@@ -62,7 +63,7 @@ export class StrategyLoader {
     const checkpoints = new Map([[this.description.path, this.own]]);
     for (const path of paths) checkpoints.set(path, await summaryOf(path));
     const plan = checkedPlan(strategy, options, this.description, checkpoints);
-    const bound = bindVerifier(verifier, plan, name);
+    const bound = this.verifiers.bind(verifier, plan, name);
     return this.create(strategy, options, plan, bound);
   }
 
@@ -162,18 +163,4 @@ function checkedPlan(strategy: Strategy, options: Record<string, unknown>, targe
   const badTap = taps.find((tap) => !Number.isInteger(tap) || tap < 0 || tap > target.model.layers);
   if (badTap !== undefined) throw new StrategyRefusedError(`Strategy "${strategy.name}" wants residual stream ${badTap}; the target has 0 to ${target.model.layers}.`);
   return plan;
-}
-
-const VERIFIERS: readonly Verifier[] = [exact as unknown as Verifier];   // options of each are checked by its own schema
-
-/** The verifier of a configuration, `exact` where none is named. */
-export function bindVerifier(choice: StrategyConfig['verifier'], plan: Plan | undefined, strategy: string): BoundVerifier {
-  const { name, ...input } = typeof choice === 'object' ? choice : { name: choice ?? 'exact' };
-  const verifier = VERIFIERS.find((one) => one.name === name);
-  if (verifier === undefined) throw new ConfigError(`Unknown verifier "${name}" for strategy "${strategy}"${suggestion(name, VERIFIERS.map((one) => one.name))}`);
-  const options = parseOptions(verifier.options, input, `verifier "${name}"`);
-  if (plan !== undefined && !verifier.accepts.includes(plan.drawn)) {
-    throw new StrategyRefusedError(`Verifier "${name}" does not judge ${plan.drawn} drafts, which strategy "${strategy}" makes; it accepts ${verifier.accepts.join(', ')}.`);
-  }
-  return { verifier, options, key: JSON.stringify([name, options]) };
 }

@@ -68,7 +68,10 @@ export interface Model {
 export interface Noise {
   readonly sequences: readonly Sequence[];
   readonly positions: Int32Array | Tensor;
-  /** Default: the noise of the target's own choices. A draft that `distributions` describes must be drawn from another. */
+  /**
+   * Default: the noise of the target's own choices. A draft that `distributions` describes must be drawn from another, which is new in every
+   * iteration. Nodes drawn at the same position need streams of their own.
+   */
   readonly stream?: string;
 }
 
@@ -83,6 +86,8 @@ export interface Ops {
   mul(a: Tensor | number, b: Tensor | number): Tensor;
   div(a: Tensor | number, b: Tensor | number): Tensor;
   /** 1 where a < b, i32. */
+  /** -Infinity at 0, NaN below. */
+  log(x: Tensor): Tensor;
   less(a: Tensor | number, b: Tensor | number): Tensor;
   where(mask: Tensor, a: Tensor | number, b: Tensor | number): Tensor;
   /** Over the last axis, which stays with length 1. */
@@ -101,8 +106,17 @@ export interface Ops {
   /** `[quotient, remainder]` of non-negative i32. */
   divMod(x: Tensor, by: number): [Tensor, Tensor];
   /**
+  /**
+   * Spreads `x [.., k]` over `width` places of the last axis: column c goes to place `index[c]`, `index [k]` i32; elsewhere stands 0 (i32: -1).
+   * Bad places are left out; of equal ones the last stands.
+   */
+  scatter(x: Tensor, index: Int32Array | Tensor, width: number): Tensor;
    * Beams `[n, beams, length]` (drafted tokens, no root) merged into one tree per row: tokens and parents `[n, beams * length]`, duplicates
    * absent; `nodeOf` is the node that stands for each.
+  /** What each request's sampling makes of logits `[rows, vocab]`: the distribution that `choose` draws from; one-hot at temperature 0. f32. */
+  probs(logits: Tensor, noise: Noise): Tensor;
+  /** The token that each request's sampling chooses by logits `[rows, vocab]`, as `Model.choose` does, `[rows]` i32. */
+  choose(logits: Tensor, noise: Noise): Tensor;
    */
   mergePrefixes(beams: Tensor): { readonly tokens: Tensor; readonly parents: Tensor; readonly nodeOf: Tensor };
   /**
@@ -187,6 +201,8 @@ export interface Plan {
   readonly unsupported?: readonly { readonly feature: string; readonly action: 'bypass' | 'refuse'; readonly why: string }[];
 }
 
+  /** Whether drawn drafts come with their `distributions`. Default: true. Where they do not, verifiers that judge by them refuse the plan. */
+  readonly distributions?: boolean;
 export interface Needs {
   /** Target rows wanted: none, the last committed one (in `DraftBatch`), or every committed one (in `Observed`). */
   readonly hidden: 'none' | 'last' | 'all';
@@ -282,7 +298,7 @@ export interface DraftBuilder {
   tensors(sequences: readonly Sequence[], nodes: {
     readonly tokens: Tensor;
     readonly parents: Tensor;
-    /** Log-probabilities of the paths: of more nodes than the budget, the best are taken. */
+    /** Log-probabilities of the paths: of more nodes than the budget, the best are taken. Never with `distributions`: what is kept may not depend on what was drawn. */
     readonly scores?: Tensor;
   }): void;
   /** A small tensor `[batch.sequences, …]` that rides on the iteration's one read; each sequence's part comes back in `Commit.reported`. */
@@ -303,6 +319,10 @@ export interface Commit {
   readonly reported?: Readonly<Record<string, Float32Array | Int32Array>>;
 }
 
+    /** What node j was drawn from, before its siblings: `[sequences, k, vocab]` f32, each summing to 1. Siblings stand in the order drawn. */
+    readonly distributions?: Tensor;
+    /** Target id of each of the columns of `distributions`, `[columns]` i32. Default: they are target ids. */
+    readonly vocabMap?: Tensor;
 /** Chooses the surviving path of every tree. */
 export interface Verifier<O extends object = Record<string, unknown>> {
   readonly name: string;
@@ -328,9 +348,13 @@ export interface ScoredForest {
   children(): Tensor;
   /** The target's own choice after each row, `[rows]`. */
   choices(): Tensor;
+  /** Whether drawn drafts must come with what they were drawn from (`ScoredForest.distributions`). Default: false. */
+  readonly needsDistributions?: boolean;
   /** Processed distributions `[rows, vocab]` f32. */
   probs(): Tensor;
-  /** In (0, 1), keyed by seed, position of the token after the row, and stream: never by row, batch or sequence. `[rows]` */
+  /** What each row's token was drawn from, `[rows, vocab]` f32 in target ids; zeros for roots. Undefined unless the verifier `needsDistributions` and drafts are drawn. */
+  readonly distributions: Tensor | undefined;
+  /** In (0, 1), one per row `[rows]`: keyed by the request's seed, the length of the text, the row's number in its own tree, and stream; never by the batch. New in every iteration. */
   uniform(stream: string): Tensor;
 }
 
@@ -356,6 +380,17 @@ export function defineStrategy<O extends object>(strategy: Strategy<O>): Strateg
 }
 
 /** Fixes the types of a verifier's options from its schema. */
+  /**
+   * Drafts kept by the ratio of target and draft probability, so that what comes out has the target's law. `'recursive'` goes down from the
+   * root and tries the children of each row in turn; `'traversal'` goes up from the leaves and tries whole paths, which keeps a little more.
+   * Reads `probs`, `distributions` (deterministic drafts count as drawn with certainty), and the uniforms `accept` and `next`.
+   */
+  acceptByRatio(scored: ScoredForest, rule: 'recursive' | 'traversal'): Verdict;
+  /**
+   * The longest path from each root over rows that are `accepted` (`[rows]` i32, not 0); of equally long ones that with the largest sum of
+   * `scores` (`[rows]` f32), then the one that ends first. `next[row]` of the last row follows.
+   */
+  acceptLongest(scored: ScoredForest, accepted: Tensor, scores: Tensor, next: Tensor): Verdict;
 export function defineVerifier<O extends object>(verifier: Verifier<O>): Verifier<O> {
   return verifier;
 }

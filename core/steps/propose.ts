@@ -61,7 +61,7 @@ function collect(strategy: StrategyInstance, members: readonly Member[], target:
     pending: target.deviceOps.fromArray(Int32Array.from(sequences, ({ pending }) => pending), [sequences.length]),
     ...(hidden === 'last' ? { hidden: hiddenRows(members.map(({ lastRow }) => lastRow), taps, target) } : {}),
   };
-  const draft = new DraftCollector(batch, target.description.vocabSize, target.deviceOps);
+  const draft = new DraftCollector(batch, target.description.vocabSize, target.deviceOps, strategy.needsDistributions);
   const strikesBefore = members.map(({ strikes }) => strikes);
   const isDone = guarded(strategy, members, target, () => strategy.propose(batch, draft));
   if (!isDone) return undefined;

@@ -58,7 +58,7 @@ function forestOf(parts: readonly Part[], pass: Pass, forward: NativeForward, dr
   const maxWidth = Math.max(1, ...plans.map((plan) => Math.min(plan?.maxWidth ?? plan?.maxNodes ?? 1, treeRows)));
   const forest = new Forest(
     parts.map(({ work }) => work.member.sequence), rowStart, withoutProbes(tokens, parts, rowStart, target), parents, drawn, maxWidth, treeRows,
-    pick(forward.hidden), pick(forward.positions), owners, target,
+    pick(forward.hidden), pick(forward.positions), owners, target, () => distributionsOf(parts, rowStart, target),
   );
   return { forest, tokens };
 }
@@ -85,4 +85,25 @@ function withoutProbes(tokens: Tensor, parts: readonly Part[], rowStart: Int32Ar
   if (!isProbe.includes(1)) return tokens;
   const ops = target.deviceOps;
   return ops.where(ops.fromArray(isProbe, [isProbe.length]), -1, tokens);
+}
+
+/** What the nodes of drawn drafts were drawn from, `[rows, vocab]` in target ids; zeros in all other rows. Undefined where no draft came with it. */
+function distributionsOf(parts: readonly Part[], rowStart: Int32Array, target: Target): Tensor | undefined {
+  const ops = target.deviceOps;
+  const sources = new Map<Tensor, { readonly vocabMap: Tensor | undefined; readonly places: Int32Array }>();
+  parts.forEach(({ work: { draft } }, i) => {
+    if (draft?.kind !== 'device' || draft.nodes.drawnFrom === undefined) return;
+    const { row, width, count, drawnFrom: { distributions, vocabMap } } = draft.nodes;
+    const source = sources.get(distributions) ?? { vocabMap, places: new Int32Array(rowStart.at(-1)!).fill(-1) };   // a bad place gives zeros
+    for (let column = 0; column < count; column++) source.places[rowStart[i]! + 1 + column] = row * width + column;
+    sources.set(distributions, source);
+  });
+  let all: Tensor | undefined;
+  for (const [distributions, { vocabMap, places }] of sources) {
+    const [n, k, columns] = distributions.shape as [number, number, number];   // checked when the draft was taken
+    const own = ops.gather(ops.reshape(distributions, [n * k, columns]), places, 0);
+    const spread = vocabMap === undefined ? own : ops.scatter(own, vocabMap, target.description.vocabSize);
+    all = all === undefined ? spread : ops.add(all, spread);
+  }
+  return all;
 }
