@@ -33,9 +33,9 @@ export class DeviceOps implements Ops {
   choose(logits: Tensor, noise: Noise): Tensor { return this.track(this.native.choose(nativeTensor(logits), noiseOf(noise))); }
   fromArray(data: Int32Array | Float32Array, shape: readonly number[]): Tensor { return this.track(this.native.fromArray(data, shape)); }
 
-  topK(x: Tensor, k: number, noise?: Noise): { values: Tensor; indices: Tensor } {
-    const { values, indices } = noise === undefined ? this.native.topK(nativeTensor(x), k) : this.native.topK(nativeTensor(x), k, noiseOf(noise));
-    return { values: this.track(values), indices: this.track(indices) };
+  topK(x: Tensor, k: number, noise?: Noise): { values: Tensor; indices: Tensor; scores: Tensor } {
+    const { values, indices, scores } = noise === undefined ? this.native.topK(nativeTensor(x), k) : this.native.topK(nativeTensor(x), k, noiseOf(noise));
+    return { values: this.track(values), indices: this.track(indices), scores: this.track(scores) };
   }
 
   divMod(x: Tensor, by: number): [Tensor, Tensor] {

@@ -101,8 +101,11 @@ export interface Ops {
    * `gather(x[n, m, …], index[n, k], 1)` → `[n, k, …]`. A bad index gives -1 (i32) or 0.
    */
   gather(x: Tensor, index: Int32Array | Tensor, axis: number): Tensor;
-  /** The k largest of the last axis, ties to the lowest index; with `noise`, of `x / temperature + Gumbel`; `values` are those of `x`. */
-  topK(x: Tensor, k: number, noise?: Noise): { readonly values: Tensor; readonly indices: Tensor };
+  /**
+   * The k largest of the last axis, ties to the lowest index; with `noise`, of `x / temperature + Gumbel`. `values` are those of `x`, `scores`
+   * what they were ranked by.
+   */
+  topK(x: Tensor, k: number, noise?: Noise): { readonly values: Tensor; readonly indices: Tensor; readonly scores: Tensor };
   /** `[quotient, remainder]` of non-negative i32. */
   divMod(x: Tensor, by: number): [Tensor, Tensor];
   /**

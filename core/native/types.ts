@@ -96,7 +96,7 @@ export interface NativeOps {
   concat(parts: readonly NativeTensor[], axis: number): NativeTensor;
   reshape(x: NativeTensor, shape: readonly number[]): NativeTensor;
   gather(x: NativeTensor, index: Int32Array | NativeTensor, axis: number): NativeTensor;
-  topK(x: NativeTensor, k: number, noise?: NativeChoice): { readonly values: NativeTensor; readonly indices: NativeTensor };
+  topK(x: NativeTensor, k: number, noise?: NativeChoice): { readonly values: NativeTensor; readonly indices: NativeTensor; readonly scores: NativeTensor };
   divMod(x: NativeTensor, by: number): [NativeTensor, NativeTensor];
   scatter(x: NativeTensor, index: Int32Array | NativeTensor, width: number): NativeTensor;
   mergePrefixes(beams: NativeTensor): { readonly tokens: NativeTensor; readonly parents: NativeTensor; readonly nodeOf: NativeTensor };

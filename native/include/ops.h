@@ -37,8 +37,12 @@ Tensor reshape(const Tensor& x, std::vector<int64_t> shape);
 Tensor gather(Device&, const Tensor& x, const Tensor& index, int axis);
 /** x [.., k] spread over `width` places of the last axis: column c goes to place index[c], index [k] i32; elsewhere 0 (i32: -1). Bad places are left out, of equal ones the last stands. */
 Tensor scatter(Device&, const Tensor& x, const Tensor& index, int64_t width);
-/** The k largest of the last axis, NaN last, ties to the lowest index; `noise`: see Sampler, one row of the spec per row of x, token = index. */
-std::pair<Tensor, Tensor> top_k(Device&, const Tensor& x, int k, const ChoiceSpec* noise);  // values, indices
+/**
+ * The k largest of the last axis, NaN last, ties to the lowest index; `noise`: see Sampler, one row of the spec per row of x, token = index.
+ * `scores` is what they were ranked by: the values, or values / temperature + Gumbel.
+ */
+struct Ranked { Tensor values, indices, scores; };
+Ranked top_k(Device&, const Tensor& x, int k, const ChoiceSpec* noise);
 std::pair<Tensor, Tensor> div_mod(Device&, const Tensor& x, int32_t by);  // of i32 from 0; -1 of what is negative
 /** beams [n, beams, length], -1 ends a beam → all [n, beams * length]: node numbers are column + 1, parent 0 is the root, duplicates are absent. */
 struct Prefixes { Tensor tokens, parents, node_of; };

@@ -123,11 +123,12 @@ describe('ops over the last axis', () => {
     const random = new Random(5);
     for (const [rows, width, k] of [[1, 1, 1], [3, 7, 7], [2, 100, 1], [5, 333, 10], [1, 5000, 40]] as const) {
       const x: Array2 = { shape: [rows, width], data: Float32Array.from(random.integers(rows * width, -20, 20)) };
-      const { values, indices } = ops.topK(upload(x), k);
+      const { values, indices, scores } = ops.topK(upload(x), k);
       const expected = rowsOf(x).map((row) => ranking(row).slice(0, k));
       expect(indices.shape).toEqual([rows, k]);
       expect(await read(indices)).toEqual(expected.flat());
       expect(await read(values)).toEqual(expected.flatMap((order, r) => order.map((i) => x.data[r * width + i]!)));
+      expect(await read(scores)).toEqual(await read(values));
     }
     expect(await read(ops.topK(f32([NaN, -Infinity, 2, NaN, 2]), 5).indices)).toEqual([2, 4, 1, 0, 3]);
     expect(() => ops.topK(f32([1, 2]), 3)).toThrow(/topK: k must lie from 1/);

@@ -40,10 +40,11 @@ describe('noise', () => {
     for (const temperature of [0.3, 1, 2.5]) {
       const sampler = { ...PLAIN, temperature, seed: 77n, stream: 3 }, logits = random.normals(width, 2);
       const scores = Array.from(logits, (x, i) => x / Math.fround(temperature) + gumbelOf(philox([9, i, 0, 3], 77n)));
-      const { values, indices } = ops.topK(matrix([logits]), 20, choice([sampler], 1, 9));
+      const { values, indices, scores: ranked } = ops.topK(matrix([logits]), 20, choice([sampler], 1, 9));
       const order = await read(indices);
       expect(order).toEqual(ranking(scores).slice(0, 20));
       expect(await read(values)).toEqual(order.map((i) => logits[i]));
+      (await read(ranked)).forEach((score, i) => expect(score).toBeCloseTo(scores[order[i]!]!, 3));
     }
   });
 });

@@ -101,10 +101,11 @@ Napi::Value top_k(const Call& call) {
   const int k = call.integer(1, "k", 1);
   ChoiceSpec noise;
   if (call.given(2)) noise = call.choice(2, "noise");
-  auto [values, indices] = ops::top_k(call.device(), x, k, call.given(2) ? &noise : nullptr);
+  ops::Ranked ranked = ops::top_k(call.device(), x, k, call.given(2) ? &noise : nullptr);
   const Napi::Object result = Napi::Object::New(call.info.Env());
-  result.Set("values", call.give(std::move(values)));
-  result.Set("indices", call.give(std::move(indices)));
+  result.Set("values", call.give(std::move(ranked.values)));
+  result.Set("indices", call.give(std::move(ranked.indices)));
+  result.Set("scores", call.give(std::move(ranked.scores)));
   return result;
 }
 

@@ -12,13 +12,13 @@ namespace {
 
 constexpr int64_t kGrain = 1 << 13;  // elements that are worth another thread
 
-struct Ranked {
+struct Entry {
   double score;
   int32_t index;
 };
 
 /** Whether a stands before b: larger score, then lower index; NaN stands last. */
-bool before(const Ranked& a, const Ranked& b) {
+bool before(const Entry& a, const Entry& b) {
   if (a.score != b.score && !std::isnan(a.score) && !std::isnan(b.score)) return a.score > b.score;
   if (std::isnan(a.score) != std::isnan(b.score)) return std::isnan(b.score);
   return a.index < b.index;
@@ -42,14 +42,14 @@ class BestK {
       std::push_heap(heap_.begin(), heap_.end(), before);
     }
   }
-  const std::vector<Ranked>& sorted() {
+  const std::vector<Entry>& sorted() {
     std::sort_heap(heap_.begin(), heap_.end(), before);
     return heap_;
   }
 
  private:
   size_t k_;
-  std::vector<Ranked> heap_;
+  std::vector<Entry> heap_;
 };
 
 void rank_row(const float* x, int32_t width, const Sampler* sampler, uint32_t position, BestK& best) {
@@ -69,7 +69,7 @@ void rank_row(const float* x, int32_t width, const Sampler* sampler, uint32_t po
 
 }  // namespace
 
-std::pair<Tensor, Tensor> top_k(Device& device, const Tensor& x, int k, const ChoiceSpec* noise) {
+Ranked top_k(Device& device, const Tensor& x, int k, const ChoiceSpec* noise) {
   require_rows("topK", "x", x);
   require_real("topK", "x", x);
   const int64_t width = width_of(x);
@@ -77,8 +77,8 @@ std::pair<Tensor, Tensor> top_k(Device& device, const Tensor& x, int k, const Ch
   if (noise != nullptr) check_choice("topK", *noise, x.rows());
   std::vector<int64_t> shape = x.shape;
   shape.back() = k;
-  Tensor values = Tensor::make(DType::f32, shape), indices = Tensor::make(DType::i32, shape);
-  device.enqueue("topK", [&device, x, k, spec = noise ? *noise : ChoiceSpec(), noisy = noise != nullptr, values, indices] {
+  const Ranked out{Tensor::make(DType::f32, shape), Tensor::make(DType::i32, shape), Tensor::make(DType::f32, shape)};
+  device.enqueue("topK", [&device, x, k, spec = noise ? *noise : ChoiceSpec(), noisy = noise != nullptr, out] {
     const Reals reals(x);
     const auto width = static_cast<int32_t>(width_of(x));
     device.pool().parallel_for(x.rows(), std::max<int64_t>(1, kGrain / width), [&](int64_t begin, int64_t end) {
@@ -88,14 +88,15 @@ std::pair<Tensor, Tensor> top_k(Device& device, const Tensor& x, int k, const Ch
         const Sampler* sampler = noisy ? &spec.sampler_of(row) : nullptr;
         rank_row(from, width, sampler, noisy ? spec.position_of(row) : 0, best);
         int64_t to = row * k;
-        for (const Ranked& each : best.sorted()) {
-          values.f32()[to] = from[each.index];
-          indices.i32()[to++] = each.index;
+        for (const Entry& each : best.sorted()) {
+          out.values.f32()[to] = from[each.index];
+          out.scores.f32()[to] = static_cast<float>(each.score);
+          out.indices.i32()[to++] = each.index;
         }
       }
     });
   });
-  return {values, indices};
+  return out;
 }
 
 }  // namespace foretoken::ops
