@@ -81,13 +81,13 @@ export interface Ops {
   linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor;
   silu(x: Tensor): Tensor;
   exp(x: Tensor): Tensor;
+  /** -Infinity at 0, NaN below. */
+  log(x: Tensor): Tensor;
   /** Elementwise; shapes align on the right, a missing or 1-long axis is repeated. */
   add(a: Tensor | number, b: Tensor | number): Tensor;
   mul(a: Tensor | number, b: Tensor | number): Tensor;
   div(a: Tensor | number, b: Tensor | number): Tensor;
   /** 1 where a < b, i32. */
-  /** -Infinity at 0, NaN below. */
-  log(x: Tensor): Tensor;
   less(a: Tensor | number, b: Tensor | number): Tensor;
   where(mask: Tensor, a: Tensor | number, b: Tensor | number): Tensor;
   /** Over the last axis, which stays with length 1. */
@@ -102,24 +102,24 @@ export interface Ops {
    */
   gather(x: Tensor, index: Int32Array | Tensor, axis: number): Tensor;
   /**
-   * The k largest of the last axis, ties to the lowest index; with `noise`, of `x / temperature + Gumbel`. `values` are those of `x`, `scores`
-   * what they were ranked by.
-   */
-  topK(x: Tensor, k: number, noise?: Noise): { readonly values: Tensor; readonly indices: Tensor; readonly scores: Tensor };
-  /** `[quotient, remainder]` of non-negative i32. */
-  divMod(x: Tensor, by: number): [Tensor, Tensor];
-  /**
-  /**
    * Spreads `x [.., k]` over `width` places of the last axis: column c goes to place `index[c]`, `index [k]` i32; elsewhere stands 0 (i32: -1).
    * Bad places are left out; of equal ones the last stands.
    */
   scatter(x: Tensor, index: Int32Array | Tensor, width: number): Tensor;
-   * Beams `[n, beams, length]` (drafted tokens, no root) merged into one tree per row: tokens and parents `[n, beams * length]`, duplicates
-   * absent; `nodeOf` is the node that stands for each.
+  /**
+   * The k largest of the last axis, ties to the lowest index; with `noise`, of `x / temperature + Gumbel`. `values` are those of `x`, `scores`
+   * what they were ranked by.
+   */
+  topK(x: Tensor, k: number, noise?: Noise): { readonly values: Tensor; readonly indices: Tensor; readonly scores: Tensor };
   /** What each request's sampling makes of logits `[rows, vocab]`: the distribution that `choose` draws from; one-hot at temperature 0. f32. */
   probs(logits: Tensor, noise: Noise): Tensor;
   /** The token that each request's sampling chooses by logits `[rows, vocab]`, as `Model.choose` does, `[rows]` i32. */
   choose(logits: Tensor, noise: Noise): Tensor;
+  /** `[quotient, remainder]` of non-negative i32. */
+  divMod(x: Tensor, by: number): [Tensor, Tensor];
+  /**
+   * Beams `[n, beams, length]` (drafted tokens, no root) merged into one tree per row: tokens and parents `[n, beams * length]`, duplicates
+   * absent; `nodeOf` is the node that stands for each.
    */
   mergePrefixes(beams: Tensor): { readonly tokens: Tensor; readonly parents: Tensor; readonly nodeOf: Tensor };
   /**
@@ -199,13 +199,13 @@ export interface Plan {
   readonly budget?: 'measured' | 'fixed';
   /** How nodes come about: top-ranked or copied, or drawn from a distribution that `distributions` hands to the verifier. */
   readonly drawn: 'deterministic' | 'independent' | 'without-replacement';
+  /** Whether drawn drafts come with their `distributions`. Default: true. Where they do not, verifiers that judge by them refuse the plan. */
+  readonly distributions?: boolean;
   readonly needs: Needs;
   readonly bytes: { readonly weights: number; readonly perToken: number; readonly perSequence: number };
   readonly unsupported?: readonly { readonly feature: string; readonly action: 'bypass' | 'refuse'; readonly why: string }[];
 }
 
-  /** Whether drawn drafts come with their `distributions`. Default: true. Where they do not, verifiers that judge by them refuse the plan. */
-  readonly distributions?: boolean;
 export interface Needs {
   /** Target rows wanted: none, the last committed one (in `DraftBatch`), or every committed one (in `Observed`). */
   readonly hidden: 'none' | 'last' | 'all';
@@ -303,6 +303,10 @@ export interface DraftBuilder {
     readonly parents: Tensor;
     /** Log-probabilities of the paths: of more nodes than the budget, the best are taken. Never with `distributions`: what is kept may not depend on what was drawn. */
     readonly scores?: Tensor;
+    /** What node j was drawn from, before its siblings: `[sequences, k, vocab]` f32, each summing to 1. Siblings stand in the order drawn. */
+    readonly distributions?: Tensor;
+    /** Target id of each of the columns of `distributions`, `[columns]` i32. Default: they are target ids. */
+    readonly vocabMap?: Tensor;
   }): void;
   /** A small tensor `[batch.sequences, …]` that rides on the iteration's one read; each sequence's part comes back in `Commit.reported`. */
   report(name: string, value: Tensor): void;
@@ -322,16 +326,14 @@ export interface Commit {
   readonly reported?: Readonly<Record<string, Float32Array | Int32Array>>;
 }
 
-    /** What node j was drawn from, before its siblings: `[sequences, k, vocab]` f32, each summing to 1. Siblings stand in the order drawn. */
-    readonly distributions?: Tensor;
-    /** Target id of each of the columns of `distributions`, `[columns]` i32. Default: they are target ids. */
-    readonly vocabMap?: Tensor;
 /** Chooses the surviving path of every tree. */
 export interface Verifier<O extends object = Record<string, unknown>> {
   readonly name: string;
   readonly options: ZodType<O>;
   readonly guarantee: Guarantee;
   readonly accepts: readonly Plan['drawn'][];
+  /** Whether drawn drafts must come with what they were drawn from (`ScoredForest.distributions`). Default: false. */
+  readonly needsDistributions?: boolean;
   verify(scored: ScoredForest, ops: Ops & VerifyOps, options: O): Verdict;
 }
 
@@ -351,8 +353,6 @@ export interface ScoredForest {
   children(): Tensor;
   /** The target's own choice after each row, `[rows]`. */
   choices(): Tensor;
-  /** Whether drawn drafts must come with what they were drawn from (`ScoredForest.distributions`). Default: false. */
-  readonly needsDistributions?: boolean;
   /** Processed distributions `[rows, vocab]` f32. */
   probs(): Tensor;
   /** What each row's token was drawn from, `[rows, vocab]` f32 in target ids; zeros for roots. Undefined unless the verifier `needsDistributions` and drafts are drawn. */
@@ -364,6 +364,17 @@ export interface ScoredForest {
 export interface VerifyOps {
   /** To the child whose token is the target's choice, as far as there is one. */
   acceptChosen(scored: ScoredForest): Verdict;
+  /**
+   * Drafts kept by the ratio of target and draft probability, so that what comes out has the target's law. `'recursive'` goes down from the
+   * root and tries the children of each row in turn; `'traversal'` goes up from the leaves and tries whole paths, which keeps a little more.
+   * Reads `probs`, `distributions` (deterministic drafts count as drawn with certainty), and the uniforms `accept` and `next`.
+   */
+  acceptByRatio(scored: ScoredForest, rule: 'recursive' | 'traversal'): Verdict;
+  /**
+   * The longest path from each root over rows that are `accepted` (`[rows]` i32, not 0); of equally long ones that with the largest sum of
+   * `scores` (`[rows]` f32), then the one that ends first. `next[row]` of the last row follows.
+   */
+  acceptLongest(scored: ScoredForest, accepted: Tensor, scores: Tensor, next: Tensor): Verdict;
   /** From the root to `child[row]` until that is -1; `next[row]` of the last row follows. */
   walk(scored: ScoredForest, child: Tensor, next: Tensor): Verdict;
   /** One token per row, by weights `[rows, vocab]` that need no normalising. */
@@ -383,17 +394,6 @@ export function defineStrategy<O extends object>(strategy: Strategy<O>): Strateg
 }
 
 /** Fixes the types of a verifier's options from its schema. */
-  /**
-   * Drafts kept by the ratio of target and draft probability, so that what comes out has the target's law. `'recursive'` goes down from the
-   * root and tries the children of each row in turn; `'traversal'` goes up from the leaves and tries whole paths, which keeps a little more.
-   * Reads `probs`, `distributions` (deterministic drafts count as drawn with certainty), and the uniforms `accept` and `next`.
-   */
-  acceptByRatio(scored: ScoredForest, rule: 'recursive' | 'traversal'): Verdict;
-  /**
-   * The longest path from each root over rows that are `accepted` (`[rows]` i32, not 0); of equally long ones that with the largest sum of
-   * `scores` (`[rows]` f32), then the one that ends first. `next[row]` of the last row follows.
-   */
-  acceptLongest(scored: ScoredForest, accepted: Tensor, scores: Tensor, next: Tensor): Verdict;
 export function defineVerifier<O extends object>(verifier: Verifier<O>): Verifier<O> {
   return verifier;
 }

@@ -84,9 +84,9 @@ export interface NativeOps {
   linear(x: NativeTensor, weight: NativeTensor, bias?: NativeTensor): NativeTensor;
   silu(x: NativeTensor): NativeTensor;
   exp(x: NativeTensor): NativeTensor;
+  log(x: NativeTensor): NativeTensor;
   add(a: Operand, b: Operand): NativeTensor;
   mul(a: Operand, b: Operand): NativeTensor;
-  log(x: NativeTensor): NativeTensor;
   div(a: Operand, b: Operand): NativeTensor;
   less(a: Operand, b: Operand): NativeTensor;
   where(mask: NativeTensor, a: Operand, b: Operand): NativeTensor;
@@ -96,17 +96,17 @@ export interface NativeOps {
   concat(parts: readonly NativeTensor[], axis: number): NativeTensor;
   reshape(x: NativeTensor, shape: readonly number[]): NativeTensor;
   gather(x: NativeTensor, index: Int32Array | NativeTensor, axis: number): NativeTensor;
+  scatter(x: NativeTensor, index: Int32Array | NativeTensor, width: number): NativeTensor;
   topK(x: NativeTensor, k: number, noise?: NativeChoice): { readonly values: NativeTensor; readonly indices: NativeTensor; readonly scores: NativeTensor };
   divMod(x: NativeTensor, by: number): [NativeTensor, NativeTensor];
-  scatter(x: NativeTensor, index: Int32Array | NativeTensor, width: number): NativeTensor;
   mergePrefixes(beams: NativeTensor): { readonly tokens: NativeTensor; readonly parents: NativeTensor; readonly nodeOf: NativeTensor };
   selectTree(tokens: NativeTensor, parents: NativeTensor, scores: NativeTensor, counts: Int32Array): { readonly tokens: NativeTensor; readonly parents: NativeTensor; readonly scores: NativeTensor; readonly index: NativeTensor };
   acceptChosen(tokens: NativeTensor, parents: NativeTensor, choices: NativeTensor, rowStart: Int32Array, maxDepth: number): NativeVerdict;
   walk(child: NativeTensor, next: NativeTensor, rowStart: Int32Array, maxDepth: number): NativeVerdict;
-  children(tokens: NativeTensor, parents: NativeTensor, maxWidth: number): NativeTensor;
-  sample(weights: NativeTensor, uniform: NativeTensor): NativeTensor;
   acceptLongest(tokens: NativeTensor, parents: NativeTensor, accepted: NativeTensor, scores: NativeTensor, next: NativeTensor, rowStart: Int32Array, maxDepth: number): NativeVerdict;
   acceptByRatio(inputs: NativeRatioInputs, rowStart: Int32Array, maxDepth: number, drawn: 'deterministic' | 'independent' | 'without-replacement', rule: 'recursive' | 'traversal'): NativeVerdict;
+  children(tokens: NativeTensor, parents: NativeTensor, maxWidth: number): NativeTensor;
+  sample(weights: NativeTensor, uniform: NativeTensor): NativeTensor;
   uniform(choice: NativeChoice): NativeTensor;
   probs(logits: NativeTensor, choice: NativeChoice): NativeTensor;
   /** What a model with these logits `[rows, vocab]` chooses, `[rows]` i32; -1 where every logit is -inf or NaN, or the position is negative. */
@@ -116,8 +116,6 @@ export interface NativeOps {
   clock(): NativeTensor;
 }
 
-/** `path` `[sequences, maxDepth]` row numbers within the sequence, root first, -1 padded; `length` and `next` `[sequences]`. All i32. */
-export interface NativeVerdict {
 /** `tokens`, `parents` `[rows]` i32; `probs`, `draftProbs` `[rows, vocab]` f32, the latter not for deterministic drafts; uniforms `accept`, `next` `[rows]`. */
 export interface NativeRatioInputs {
   readonly tokens: NativeTensor;
@@ -128,6 +126,8 @@ export interface NativeRatioInputs {
   readonly next: NativeTensor;
 }
 
+/** `path` `[sequences, maxDepth]` row numbers within the sequence, root first, -1 padded; `length` and `next` `[sequences]`. All i32. */
+export interface NativeVerdict {
   readonly path: NativeTensor;
   readonly length: NativeTensor;
   readonly next: NativeTensor;
