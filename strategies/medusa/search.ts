@@ -11,7 +11,7 @@ export function searchTree(accuracies: readonly (readonly number[])[], nodes: nu
   const found: number[][] = [];
   const frontier: Candidate[] = [];
   const consider = (ranks: number[]): void => {
-    const value = valueOf(ranks, accuracies);
+    const value = valueOfPath(ranks, accuracies);
     if (value !== undefined) frontier.push({ ranks, value });
   };
   consider([0]);
@@ -31,7 +31,7 @@ export function searchTree(accuracies: readonly (readonly number[])[], nodes: nu
  * @returns acceptance length, the next token counted: ≥ 1
  */
 export function expectedLength(choices: readonly (readonly number[])[], accuracies: readonly (readonly number[])[]): number {
-  return choices.reduce((sum, ranks) => sum + (valueOf(ranks, accuracies) ?? 0), 1);
+  return choices.reduce((sum, ranks) => sum + (valueOfPath(ranks, accuracies) ?? 0), 1);
 }
 
 interface Candidate {
@@ -40,7 +40,7 @@ interface Candidate {
 }
 
 /** Probability of a path; undefined past the ends of the table. */
-function valueOf(ranks: readonly number[], accuracies: readonly (readonly number[])[]): number | undefined {
+function valueOfPath(ranks: readonly number[], accuracies: readonly (readonly number[])[]): number | undefined {
   let value = 1;
   for (const [head, rank] of ranks.entries()) {
     const share = accuracies[head]?.[rank];
