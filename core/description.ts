@@ -14,6 +14,11 @@ export interface LayerDescription {
   readonly rope: number;
   /** Positions that a row sees, its own included; 0: all. */
   readonly slidingWindow: number;
+  /**
+   * Its attention reads `[norm(embedding), norm(stream)]`, `2 * hiddenSize` wide, in place of the normed residual stream alone. Only where
+   * `inputs` is `'state'`; its two norms stand in place of `attentionNorm`. Default: false.
+   */
+  readonly joined?: boolean;
 }
 
 /**
@@ -52,4 +57,18 @@ export interface ModelDescription {
   readonly layer: readonly LayerDescription[];
   /** Whether the head shares the embedding's weights. */
   readonly tied: boolean;
+  /**
+   * Where the residual stream begins: with the token's embedding (default); with a state that comes beside the token (`Rows.states`); or with
+   * a projection of `[embedding, state]`.
+   */
+  readonly inputs?: 'token' | 'state' | 'pair';
+  /** RMSNorm of the two halves of a pair before they are projected. Default: false. */
+  readonly embeddingNorm?: boolean;
+  readonly stateNorm?: boolean;
+  /** Whether the attention of the first layer has the pre-norm that the others have. Default: true. */
+  readonly inputNorm?: boolean;
+  /** In joined layers the residual stream goes on from its norm. Default: false. */
+  readonly normedResidual?: boolean;
+  /** Logits of the head; 0: there is no head. Default: `vocabSize`. */
+  readonly headSize?: number;
 }

@@ -64,10 +64,11 @@ class HostSession implements Session {
     else this.native.commit(sequences, paths);
   }
 
-  forward({ sequences, tokens, parents, known }: Rows, { taps }: { taps?: readonly number[] } = {}): Forward {
+  forward({ sequences, tokens, states, parents, known }: Rows, { taps }: { taps?: readonly number[] } = {}): Forward {
     const rows: NativeRows = {
       sequences,
       tokens: this.flat(tokens),
+      ...(states === undefined ? {} : { states: nativeTensor(states) }),
       ...(parents === undefined ? {} : { parents: this.flat(parents) }),
       ...(known === undefined ? {} : { known }),
     };

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { readCheckpoint, describeCheckpoint, summarise } from './checkpoint/checkpoint.js';
 import { loadTensors } from './checkpoint/load-tensors.js';
-import { ConfigError, StrategyRefusedError, suggestion } from './errors.js';
+import { ConfigError, DisposedError, StrategyRefusedError, suggestion } from './errors.js';
 import { DeviceOps } from './device-ops.js';
 import { HostModel } from './host-model.js';
 import { parseOptions } from './options.js';
@@ -97,6 +97,17 @@ export class StrategyLoader {
       loadTensors: async (path, names) => {
         const tensors = await loadTensors(runtime, await readCheckpoint(path), this.dtype, names);
         return new Map([...tensors].map(([name, tensor]) => [name, scope.track(tensor)]));
+      },
+      read: async (tensor) => {
+        if (!scope.creating) throw new DisposedError('`host.read` waits for the device; call it in `create` only, never in a callback of the proposer.');
+        const [values] = await runtime.read([nativeTensor(tensor)]);
+        return values!;   // one tensor was asked for
+      },
+      createModel: (own, tensors) => {
+        const native = runtime.createModel(own, Object.fromEntries([...tensors].map(([name, tensor]) => [name, nativeTensor(tensor)])), this.dtype, model);
+        const created = new HostModel(native, own, runtime, this.kvDtype, scope);
+        models.push(created);
+        return created;
       },
       loadModel: async (path) => {
         const { description: own, tensors } = describeCheckpoint(await readCheckpoint(path));

@@ -14,10 +14,15 @@ export interface Tensor {
   readonly shape: readonly number[];
 }
 
-/** Rows for one pass, all sequences packed. Row i feeds `tokens[i]` to `sequences[i]`. A tensor's leading axes may be split: `[n, k]` is n * k rows. */
+/**
+ * Rows for one pass, all sequences packed. Row i feeds `tokens[i]`, and `states[i]` where the model takes states, to `sequences[i]`. A tensor's
+ * leading axes may be split: `[n, k]` is n * k rows.
+ */
 export interface Rows {
   readonly sequences: Int32Array;
   readonly tokens: Int32Array | Tensor;
+  /** The state that stands beside each token, `[rows, hidden]` f32, if the model's `inputs` are not its tokens alone. */
+  readonly states?: Tensor;
   /** Row number of the parent in the same sequence, -1 for its last committed token. Absent: every row hangs from the row appended before it in its sequence. */
   readonly parents?: Int32Array | Tensor;
   /**
@@ -235,6 +240,20 @@ export interface StrategyHost {
    * @throws CheckpointError where a name is not in the checkpoint, or is stored in a kind that cannot be read
    */
   loadTensors(checkpoint: string, names?: readonly string[]): Promise<ReadonlyMap<string, Tensor>>;
+  /**
+   * The values of a tensor. It waits for the device: for `create` only, and refused in every callback.
+   *
+   * @throws DisposedError once `create` is over
+   */
+  read(tensor: Tensor): Promise<Float32Array | Int32Array>;
+  /**
+   * A small model from tensors of the strategy's own, by their neutral names (`attentionNorm`, `q`, …; see the guide to writing strategies), in
+   * the number type of the target's weights. Without an `embedding` the target's serves, and is not copied; a description with `headSize: 0`
+   * has no head. The tensors may be freed at once. Lives as long as the proposer.
+   *
+   * @throws ShapeError when a tensor is missing, of the wrong shape, or one too many
+   */
+  createModel(description: ModelDescription, tensors: ReadonlyMap<string, Tensor>): Model;
   /** A complete model folder. */
   loadModel(checkpoint: string): Promise<Model>;
   /** Lets a tensor live on after the iteration that made it. */

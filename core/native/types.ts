@@ -41,6 +41,8 @@ export interface NativeChoice {
 export interface NativeRows {
   readonly sequences: Int32Array;
   readonly tokens: Int32Array | NativeTensor;
+  /** `[rows, hidden]` f32, leading axes in any split, where the model takes states. */
+  readonly states?: NativeTensor;
   readonly parents?: Int32Array | NativeTensor;
   readonly known?: Uint8Array;
 }
@@ -141,6 +143,11 @@ export interface NativeRuntime {
   loadModel(description: ModelDescription, tensors: Readonly<Record<string, NativeTensorSource>>, dtype: 'f32' | 'bf16'): Promise<NativeModel>;
   /** Tensors of a file, in the number type given; without one as they are stored, f16 as f32. */
   loadTensors(tensors: Readonly<Record<string, NativeTensorSource>>, dtype?: 'f32' | 'bf16'): Promise<Record<string, NativeTensor>>;
+  /**
+   * A model of tensors that are on the device already, by their neutral names (`native/include/model.h`), in the number type given. Without an
+   * `embedding` among them that of `shared` serves, and is not copied. The tensors may be disposed at once.
+   */
+  createModel(description: ModelDescription, tensors: Readonly<Record<string, NativeTensor>>, dtype: 'f32' | 'bf16', shared?: NativeModel): NativeModel;
   /** The one read: resolves when everything enqueued before has run. f32 and i32 only. */
   read(tensors: readonly NativeTensor[]): Promise<(Float32Array | Int32Array)[]>;
   /** Drops what is queued, waits for what runs, frees everything. */

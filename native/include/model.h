@@ -24,6 +24,8 @@ struct Rope {
 struct LayerDescription {
   int rope = 0;            // index into Description::ropes, -1: no positions
   int sliding_window = 0;  // positions seen, the own one included; 0: all
+  /** Its attention reads [norm(embedding), norm(residual stream)], 2 * hidden wide, in place of the normed stream alone. Only where states come in. */
+  bool joined = false;
 };
 
 /** What a decoder is made of, in neutral terms. TypeScript derives it from config.json; nothing here names a model family. */
@@ -40,6 +42,16 @@ struct Description {
   bool pre_norm = true, post_norm = false;
   enum class QkNorm { none, head, all } qk_norm = QkNorm::none;  // RMSNorm of q and k per head, or over the whole projection
   bool final_norm = true;
+  /**
+   * Where the residual stream begins: with the token's embedding; with a state that comes beside the token; or with a projection of
+   * [embedding, state], each of the two normed before it where `embedding_norm` and `state_norm` say so.
+   */
+  enum class Inputs { token, state, pair } inputs = Inputs::token;
+  bool embedding_norm = false, state_norm = false;
+  bool input_norm = true;       // whether the attention of the first layer has the pre-norm that the others have
+  bool normed_residual = false; // joined layers: the stream goes on from norm(stream)
+  int head_size = -1;           // logits of the head; -1: vocab_size, 0: there is no head
+  int head_outputs() const { return head_size < 0 ? vocab_size : head_size; }
   std::vector<Rope> ropes;
   std::vector<LayerDescription> layer;  // one per layer
 };
@@ -55,12 +67,19 @@ struct TensorSource {
 /**
  * Weights and description. Neutral tensor names: `embedding`, `head` (absent: tied to the embedding), `finalNorm`, and per layer N
  * `layers.N.` + `attentionNorm`, `mlpNorm` (pre), `attentionPostNorm`, `mlpPostNorm` (post), `q`, `k`, `v`, `o`, `gate`, `up`, `down`,
- * each of these seven with an optional `….bias`, and `qNorm`, `kNorm`.
+ * each of these seven with an optional `….bias`, and `qNorm`, `kNorm`. Where states come in: `inputProjection` [hidden, 2 * hidden] with an
+ * optional `….bias`, `embeddingNorm`, `stateNorm`; joined layers have `embeddingNorm` and `stateNorm` of their own in place of `attentionNorm`.
  */
 class Model : public std::enable_shared_from_this<Model> {
  public:
   /** Maps the files, checks ranges and shapes, packs. Runs on the calling thread (the device thread); throws Error(kCheckpoint | kShape). */
   static std::shared_ptr<Model> load(Device& device, Description description, const std::map<std::string, TensorSource>& tensors, WeightType type);
+  /**
+   * A model of tensors on the device. `shared`: its embedding stands in where `tensors` has none, and is not copied. Checks on the calling
+   * thread, Error(kShape); packing is enqueued.
+   */
+  static std::shared_ptr<Model> create(Device& device, Description description, const std::map<std::string, Tensor>& tensors, WeightType type,
+                                       const std::shared_ptr<Model>& shared);
   ~Model();
 
   const Description& description() const;
@@ -70,7 +89,7 @@ class Model : public std::enable_shared_from_this<Model> {
 
   /** `[rows]` i32 → rows of the embedding table, unscaled, `[rows, hidden]` f32; a bad token gives zeros. Enqueued. */
   Tensor embed(const Tensor& tokens);
-  /** `[rows, hidden]` f32 → final logits `[rows, vocab]` f32. Enqueued. */
+  /** `[rows, hidden]` f32 → final logits `[rows, head_outputs]` f32. Enqueued. */
   Tensor head(const Tensor& hidden);
   /**
    * The choice of this model after each row, `[rows]` i32; `positions` `[rows]` i32 are those of the chosen tokens minus `position_offset`.

@@ -13,6 +13,7 @@ namespace foretoken {
 struct Rows {
   std::vector<int32_t> sequences;         // [rows]
   Tensor tokens;                          // [rows] i32
+  std::optional<Tensor> states;           // [rows, hidden] f32 in any split of rows, where the model takes states
   std::optional<Tensor> parents;          // [rows] i32: row number in the same sequence, -1: its last committed token; absent: a chain
   std::vector<uint8_t> known;             // [rows] or empty; 1: known text, committed at once, in order, before the tentative rows of this pass
 };

@@ -12,10 +12,12 @@ class Fields {
  public:
   Fields(Place place, const Napi::Value& value) : place_(std::move(place)), object_(object_of(place_, value)) {}
   Napi::Value get(const char* key) const { return object_.Get(key); }
+  bool has(const char* key) const { return !get(key).IsUndefined(); }
   Place place(const char* key) const { return place_.field(key); }
   int64_t integer(const char* key, int64_t least, int64_t most = INT32_MAX) const { return integer_of(place(key), get(key), least, most); }
   int size(const char* key) const { return static_cast<int>(integer(key, 1)); }
   bool boolean(const char* key) const { return boolean_of(place(key), get(key)); }
+  bool boolean(const char* key, bool fallback) const { return has(key) ? boolean(key) : fallback; }
   double finite(const char* key) const {
     const double number = number_of(place(key), get(key));
     if (!std::isfinite(number)) refuse(place(key), "a finite number", get(key));
@@ -52,6 +54,7 @@ std::vector<LayerDescription> layers_of(const Place& place, const Napi::Value& v
     LayerDescription layer;
     layer.rope = static_cast<int>(fields.integer("rope", -1, static_cast<int64_t>(description.ropes.size()) - 1));
     layer.sliding_window = static_cast<int>(fields.integer("slidingWindow", 0));
+    layer.joined = fields.boolean("joined", false);
     layers.push_back(layer);
   }
   return layers;
@@ -83,6 +86,12 @@ Description description_of(const Place& place, const Napi::Value& value) {
   d.post_norm = fields.boolean("postNorm");
   d.qk_norm = static_cast<Description::QkNorm>(choice_of(fields.place("qkNorm"), fields.get("qkNorm"), {"none", "head", "all"}));
   d.final_norm = fields.boolean("finalNorm");
+  if (fields.has("inputs")) d.inputs = static_cast<Description::Inputs>(choice_of(fields.place("inputs"), fields.get("inputs"), {"token", "state", "pair"}));
+  d.embedding_norm = fields.boolean("embeddingNorm", false);
+  d.state_norm = fields.boolean("stateNorm", false);
+  d.input_norm = fields.boolean("inputNorm", true);
+  d.normed_residual = fields.boolean("normedResidual", false);
+  if (fields.has("headSize")) d.head_size = static_cast<int>(fields.integer("headSize", 0));
   d.ropes = ropes_of(fields.place("ropes"), fields.get("ropes"));
   d.layer = layers_of(fields.place("layer"), fields.get("layer"), d);
   return d;

@@ -8,6 +8,7 @@
 namespace foretoken::addon {
 namespace {
 
+constexpr napi_type_tag kTag = {0x51d5be3d28a04f7b, 0xb0c2f1e2746a9d38};
 constexpr int64_t kMaxTokens = int64_t{1} << 53;
 
 }  // namespace
@@ -32,7 +33,16 @@ Napi::Object ModelObject::make(Napi::Env env, const std::shared_ptr<RuntimeState
 ModelObject::ModelObject(const Napi::CallbackInfo& info) : ModelObject(info, take_pending<Content>(info, "Model")) {}
 
 ModelObject::ModelObject(const Napi::CallbackInfo& info, Content& content)
-    : Napi::ObjectWrap<ModelObject>(info), Handle(std::move(content.state)), model_(std::move(content.model)) {}
+    : Napi::ObjectWrap<ModelObject>(info), Handle(std::move(content.state)), model_(std::move(content.model)) {
+  info.This().As<Napi::Object>().TypeTag(&kTag);
+}
+
+const std::shared_ptr<Model>& ModelObject::of(const RuntimeState& state, const Place& place, const Napi::Value& value) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTag)) refuse(place, "a model", value);
+  const ModelObject& object = *Unwrap(value.As<Napi::Object>());
+  if (object.state().get() != &state) throw Error(kShape, std::string(place.call) + ": " + place.name + " belongs to another runtime");
+  return object.model(place.call);
+}
 
 const std::shared_ptr<Model>& ModelObject::model(const char* call) const {
   state()->device(call);

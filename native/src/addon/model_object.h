@@ -16,6 +16,8 @@ class ModelObject : public Napi::ObjectWrap<ModelObject>, public Handle {
  public:
   static Napi::Function define(Napi::Env env);
   static Napi::Object make(Napi::Env env, const std::shared_ptr<RuntimeState>& state, std::shared_ptr<Model> model);
+  /** The model behind `value`: of this runtime and not disposed. */
+  static const std::shared_ptr<Model>& of(const RuntimeState& state, const Place& place, const Napi::Value& value);
 
   explicit ModelObject(const Napi::CallbackInfo& info);
   ~ModelObject() override { release(); }

@@ -43,6 +43,7 @@ Napi::Function RuntimeObject::define(Napi::Env env) {
     InstanceAccessor<&RuntimeObject::threads>("threads", napi_enumerable),
     InstanceMethod<&RuntimeObject::load_model>("loadModel"),
     InstanceMethod<&RuntimeObject::load_tensors>("loadTensors"),
+    InstanceMethod<&RuntimeObject::create_model>("createModel"),
     InstanceMethod<&RuntimeObject::read>("read"),
     InstanceMethod<&RuntimeObject::dispose>("dispose"),
   });
@@ -107,6 +108,23 @@ Napi::Value RuntimeObject::load_tensors(const Napi::CallbackInfo& info) {
       for (auto& [name, tensor] : outcome->get()) tensors.Set(name, TensorObject::make(env, of, std::move(tensor)));
       return tensors;
     });
+  });
+}
+
+Napi::Value RuntimeObject::create_model(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), state_->error_factory(), [&] {
+    Description description = description_of({"createModel", "description"}, info[0]);
+    const Napi::Object object = object_of({"createModel", "tensors"}, info[1]);
+    std::map<std::string, Tensor> tensors;
+    const Napi::Array names = object.GetPropertyNames();
+    for (uint32_t i = 0; i < names.Length(); i++) {
+      const std::string name = names.Get(i).ToString();
+      tensors.emplace(name, tensor_of(*state_, {"createModel", "tensors[\"" + name + "\"]"}, object.Get(name)));
+    }
+    const auto type = static_cast<WeightType>(choice_of({"createModel", "dtype"}, info[2], {"f32", "bf16"}));
+    std::shared_ptr<Model> shared;
+    if (!info[3].IsUndefined()) shared = ModelObject::of(*state_, {"createModel", "shared"}, info[3]);
+    return ModelObject::make(info.Env(), state_, Model::create(state_->device("createModel"), std::move(description), tensors, type, shared));
   });
 }
 

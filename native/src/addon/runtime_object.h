@@ -21,6 +21,7 @@ class RuntimeObject : public Napi::ObjectWrap<RuntimeObject> {
   Napi::Value threads(const Napi::CallbackInfo& info);
   Napi::Value load_model(const Napi::CallbackInfo& info);
   Napi::Value load_tensors(const Napi::CallbackInfo& info);
+  Napi::Value create_model(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 

@@ -74,7 +74,8 @@ Rows SessionObject::rows_of(const Napi::Value& value) const {
   Rows rows;
   rows.sequences = int32s_of(place.field("sequences"), object.Get("sequences"));
   rows.tokens = i32_input_of(*state(), place.field("tokens"), object.Get("tokens"));
-  const Napi::Value parents = object.Get("parents"), known = object.Get("known");
+  const Napi::Value states = object.Get("states"), parents = object.Get("parents"), known = object.Get("known");
+  if (!states.IsUndefined()) rows.states = tensor_of(*state(), place.field("states"), states);
   if (!parents.IsUndefined()) rows.parents = i32_input_of(*state(), place.field("parents"), parents);
   if (!known.IsUndefined()) rows.known = bytes_of(place.field("known"), known);
   return rows;

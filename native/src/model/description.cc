@@ -33,12 +33,13 @@ void check_rope(const Rope& rope, size_t index, int head_dim) {
   if (!std::isfinite(rope.scale)) refuse(field + ".scale", std::to_string(rope.scale), "a number");
 }
 
-void check_layer(const LayerDescription& layer, size_t index, size_t ropes) {
+void check_layer(const LayerDescription& layer, size_t index, size_t ropes, bool takes_state) {
   const std::string field = "layer[" + std::to_string(index) + "]";
   if (layer.rope < -1 || layer.rope >= static_cast<int>(ropes)) {
     refuse(field + ".rope", std::to_string(layer.rope), "-1 or an index into " + std::to_string(ropes) + " rotary tables");
   }
   if (layer.sliding_window < 0) refuse(field + ".slidingWindow", std::to_string(layer.sliding_window), "0 or more");
+  if (layer.joined && !takes_state) refuse(field + ".joined", "true", "false: the residual stream of this model does not begin with a state");
 }
 
 }  // namespace
@@ -64,10 +65,12 @@ void check_description(const Description& d) {
   if (d.attention_soft_cap != 0) check_number("attentionSoftCap", d.attention_soft_cap, true);
   if (d.logit_soft_cap != 0) check_number("logitSoftCap", d.logit_soft_cap, true);
   for (size_t i = 0; i < d.ropes.size(); i++) check_rope(d.ropes[i], i, d.head_dim);
+  if (d.head_size < -1 || d.head_size > kMaxWidth) refuse("headSize", std::to_string(d.head_size), "0 to " + std::to_string(kMaxWidth));
+  if (d.inputs != Description::Inputs::pair && (d.embedding_norm || d.state_norm)) refuse("inputs", "not a pair", "a pair where one of its halves has a norm");
   if (d.layer.size() != static_cast<size_t>(d.layers)) {
     refuse("layer", std::to_string(d.layer.size()) + " long", "one entry for each of " + std::to_string(d.layers) + " layers");
   }
-  for (size_t i = 0; i < d.layer.size(); i++) check_layer(d.layer[i], i, d.ropes.size());
+  for (size_t i = 0; i < d.layer.size(); i++) check_layer(d.layer[i], i, d.ropes.size(), d.inputs == Description::Inputs::state);
 }
 
 }  // namespace foretoken

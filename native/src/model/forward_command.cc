@@ -12,6 +12,7 @@ void ForwardCommand::run() {
   pass.hidden = result.hidden.f32();
   pass.taps = tap_layers.empty() ? nullptr : result.taps.f32();
   pass.tap_layers = tap_layers;
+  pass.states = states ? states->f32() : nullptr;
   pass.rows.reserve(part_of_row.size());
   *result.refused.i32() = 0;
   resolve_known(pass);  // first: tentative rows of the same pass attend to them

@@ -33,7 +33,7 @@ struct ForwardCommand {
   std::vector<int32_t> part_of_row;  // [rows]
   std::vector<uint8_t> known;        // [rows] or empty
   Tensor tokens;
-  std::optional<Tensor> parents;
+  std::optional<Tensor> states, parents;
   std::vector<int> tap_layers;
   Forward result;
   Flight flight;

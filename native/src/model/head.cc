@@ -23,7 +23,7 @@ void Head::logits(const float* hidden, int64_t rows, float* out) {
     const int count = static_cast<int>(std::min<int64_t>(kTileRows, rows - begin));
     pack(hidden + begin * d_.hidden_size, count);
     stream(count, 0, blocks(), [&](int, int row, const float* logits, int width, int first_token) {
-      std::memcpy(out + (begin + row) * d_.vocab_size + first_token, logits, sizeof(float) * static_cast<size_t>(width));
+      std::memcpy(out + (begin + row) * d_.head_outputs() + first_token, logits, sizeof(float) * static_cast<size_t>(width));
     });
   }
 }
@@ -71,7 +71,7 @@ void Head::stream(int rows, int block_begin, int block_end, const Take& take) {
     for (int block = block_begin + static_cast<int>(begin); block < block_begin + end; block += kGroupBlocks) {
       const int last = std::min(block + kGroupBlocks, block_begin + static_cast<int>(end));
       kernels_.matmul(matrix, packed, rows, buffer.data(), kWidth, block, last);
-      const int first_token = block * kBlockOutputs, count = std::min(last * kBlockOutputs, d_.vocab_size) - first_token;
+      const int first_token = block * kBlockOutputs, count = std::min(last * kBlockOutputs, d_.head_outputs()) - first_token;
       for (int row = 0; row < rows; row++) {
         float* logits = buffer.data() + static_cast<size_t>(row) * kWidth;
         finish_logits(logits, count);
@@ -93,7 +93,7 @@ void Head::finish_logits(float* logits, int count) const {
 // One pass over the weights for all rows of the tile: rows with filters keep their logits, the others choose as the logits come by.
 void Head::choose_tile(const float* hidden, const std::vector<int64_t>& rows, const ChoiceSpec& spec, int32_t* out) {
   const int count = static_cast<int>(rows.size());
-  const auto width = static_cast<size_t>(d_.hidden_size), vocab = static_cast<size_t>(d_.vocab_size);
+  const auto width = static_cast<size_t>(d_.hidden_size), vocab = static_cast<size_t>(d_.head_outputs());
   float* gathered = gathered_.at_least(rows.size() * width);
   std::vector<int> filtered_row(rows.size(), -1), filtered;
   for (int i = 0; i < count; i++) {
@@ -115,7 +115,7 @@ void Head::choose_tile(const float* hidden, const std::vector<int64_t>& rows, co
   device_.pool().parallel_for(static_cast<int64_t>(filtered.size()), 1, [&](int64_t begin, int64_t end) {
     for (int64_t j = begin; j < end; j++) {
       const int i = filtered[j];
-      out[rows[i]] = choose_filtered(kept + static_cast<size_t>(j) * vocab, d_.vocab_size, sampler_of(i), position_of(i));
+      out[rows[i]] = choose_filtered(kept + static_cast<size_t>(j) * vocab, d_.head_outputs(), sampler_of(i), position_of(i));
     }
   });
 }

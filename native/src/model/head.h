@@ -13,7 +13,7 @@ class Head {
  public:
   Head(Device& device, const Description& description, const Model::Weights& weights);
 
-  /** out [rows, vocab]. */
+  /** out [rows, head_outputs]. There is a head. */
   void logits(const float* hidden, int64_t rows, float* out);
   /** out [rows]; `positions` is spec.positions on the device. */
   void choose(const float* hidden, int64_t rows, const ChoiceSpec& spec, int32_t* out);

@@ -30,10 +30,10 @@ double fastest(const Work& work) {
 std::vector<double> measure_passes(Transformer& transformer, Head& head, int layers, const std::vector<int>& row_counts) {
   std::vector<double> times;
   int layer = 0, part = 0;
-  const int parts = std::min(kHeadParts, head.blocks());
+  const int parts = std::min(kHeadParts, head.blocks());  // 0: there is no head
   for (int rows : row_counts) {
     const double layer_ms = fastest([&](int) { transformer.run_layer_without_attention(layer++ % layers, rows); });
-    const double head_ms = fastest([&](int) {
+    const double head_ms = parts == 0 ? 0 : fastest([&](int) {
       const int at = part++ % parts;
       head.run_blocks(rows, head.blocks() * at / parts, head.blocks() * (at + 1) / parts);
     });

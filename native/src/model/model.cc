@@ -35,6 +35,17 @@ void check_hidden(const char* op, const Tensor& hidden, int width) {
   throw Error(kShape, std::string(op) + ": hidden is " + text_of(hidden) + ", expected f32 [rows, " + std::to_string(width) + "]");
 }
 
+void check_sharing(const Description& description, WeightType type, const Model& shared) {
+  const Description& other = shared.description();
+  if (type == shared.type() && description.hidden_size == other.hidden_size && description.vocab_size == other.vocab_size) return;
+  throw Error(kShape, "createModel: the embedding to share holds " + std::to_string(other.vocab_size) + " tokens of " + std::to_string(other.hidden_size) +
+                          " values, expected " + std::to_string(description.vocab_size) + " of " + std::to_string(description.hidden_size) + ", in the same number type");
+}
+
+void check_head(const char* op, const Description& description) {
+  if (description.head_outputs() == 0) throw Error(kShape, std::string(op) + ": the model has no head");
+}
+
 }  // namespace
 
 Model::Model() = default;
@@ -45,6 +56,20 @@ std::shared_ptr<Model> Model::load(Device& device, Description description, cons
   Weights weights = load_weights(device, description, tensors, type);
   std::shared_ptr<Model> model(new Model());
   model->impl_ = std::make_unique<Impl>(device, std::move(description), std::move(weights));
+  return model;
+}
+
+std::shared_ptr<Model> Model::create(Device& device, Description description, const std::map<std::string, Tensor>& tensors, WeightType type,
+                                     const std::shared_ptr<Model>& shared) {
+  check_description(description);
+  const bool shares = shared != nullptr && tensors.count("embedding") == 0;
+  if (shares) check_sharing(description, type, *shared);
+  std::vector<Fill> fills;
+  Weights weights = plan_weights(device, description, tensors, type, shares ? shared->weights().embedding : nullptr, fills);
+  if (shares) weights.shared = shared->weights().memory;
+  std::shared_ptr<Model> model(new Model());
+  model->impl_ = std::make_unique<Impl>(device, std::move(description), std::move(weights));
+  device.enqueue("createModel", [model, tensors, fills = std::move(fills)] { run_fills(model->device(), fills); });
   return model;
 }
 
@@ -66,13 +91,15 @@ Tensor Model::embed(const Tensor& tokens) {
 }
 
 Tensor Model::head(const Tensor& hidden) {
+  check_head("head", impl_->description);
   check_hidden("head", hidden, impl_->description.hidden_size);
-  Tensor out = Tensor::make(DType::f32, {hidden.rows(), impl_->description.vocab_size});
+  Tensor out = Tensor::make(DType::f32, {hidden.rows(), impl_->description.head_outputs()});
   impl_->device.enqueue("head", [self = shared_from_this(), hidden, out] { self->impl_->head.logits(hidden.f32(), hidden.rows(), out.f32()); });
   return out;
 }
 
 Tensor Model::choose(const Tensor& hidden, const ChoiceSpec& spec) {
+  check_head("choose", impl_->description);
   check_hidden("choose", hidden, impl_->description.hidden_size);
   ops::check_choice("choose", spec, hidden.rows());
   Tensor out = Tensor::make(DType::i32, {hidden.rows()});

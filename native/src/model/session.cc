@@ -34,6 +34,22 @@ void check_rows(const char* field, const Tensor& tensor, size_t rows) {
                           ", expected " + std::to_string(rows) + " of i32, one per row");
 }
 
+void check_states(const Rows& rows, const Description& description) {
+  if (description.inputs == Description::Inputs::token) {
+    if (rows.states) throw Error(kShape, "forward: the model reads tokens alone, but states came");
+    return;
+  }
+  const auto count = static_cast<int64_t>(rows.sequences.size());
+  const std::string expected = ", expected f32 [" + std::to_string(count) + ", " + std::to_string(description.hidden_size) + "], one state per row";
+  if (!rows.states) throw Error(kShape, "forward: states are missing" + expected);
+  const Tensor& states = *rows.states;
+  const bool fits = states.dtype == DType::f32 && !states.shape.empty() && states.shape.back() == description.hidden_size && states.rows() == count;
+  if (!fits) {
+    throw Error(kShape, std::string("forward: states holds ") + std::to_string(states.rows()) + " rows of " + std::to_string(states.shape.empty() ? 0 : states.shape.back()) +
+                            " values of " + name_of(states.dtype) + expected);
+  }
+}
+
 }  // namespace
 
 struct Session::Impl {
@@ -113,6 +129,7 @@ void Session::Impl::check_forward(const Rows& rows, const std::vector<int>& taps
   if (!rows.known.empty() && rows.known.size() != count) {
     throw Error(kShape, "forward: known is " + std::to_string(rows.known.size()) + " long, expected one entry for each of " + std::to_string(count) + " rows");
   }
+  check_states(rows, model->description());
   const int layers = model->description().layers;
   for (int tap : taps) {
     if (tap < 0 || tap > layers) throw Error(kShape, "forward: tap " + std::to_string(tap) + ", expected 0 to " + std::to_string(layers));
@@ -196,6 +213,7 @@ Forward Session::forward(const Rows& rows, const std::vector<int>& taps) {
   command->memory = impl_->memory;
   command->known = rows.known;
   command->tokens = rows.tokens;
+  command->states = rows.states;
   command->parents = rows.parents;
   command->tap_layers = taps;
   Forward result = command->result;

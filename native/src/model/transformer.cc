@@ -24,6 +24,8 @@ float from_bf16(uint16_t bits) {
 Transformer::Transformer(Device& device, const Description& description, const Model::Weights& weights)
     : device_(device), kernels_(device.kernels()), d_(description), w_(weights), thread_runs_(device.pool().size()) {
   for (const Rope& rope : d_.ropes) ropes_.emplace_back(rope);
+  keeps_embeddings_ = d_.inputs == Description::Inputs::pair;
+  for (const LayerDescription& layer : d_.layer) keeps_embeddings_ = keeps_embeddings_ || layer.joined;
 }
 
 void Transformer::run(const Pass& pass) {
@@ -40,6 +42,7 @@ void Transformer::run_layer_without_attention(int layer, int rows) {
   reserve(rows);
   std::fill_n(residual_, static_cast<size_t>(rows) * d_.hidden_size, 0.5f);
   std::fill_n(attention_, static_cast<size_t>(rows) * d_.heads * d_.head_dim, 0.5f);
+  if (keeps_embeddings_) std::fill_n(embedded_, static_cast<size_t>(rows) * d_.hidden_size, 0.5f);
   attention_in(rows, layer);
   attention_out(rows, layer);
   feed_forward(rows, layer);
@@ -70,20 +73,48 @@ void Transformer::reserve(int rows) {
   for (const Projection* each : {&w.qkv, &w.o, &w.gate_up, &w.down}) {
     packed = std::max(packed, kernels_.activation_bytes(w_.type, rows, each->matrix.k_padded));
   }
+  if (keeps_embeddings_) {
+    embedded_ = embedded_memory_.at_least(count * d_.hidden_size);
+    joined_ = joined_memory_.at_least(2 * count * d_.hidden_size);
+    out_ = out_memory_.at_least(count * std::max(w_.input.stride(), std::max(w.o.stride(), w.down.stride())));
+    packed = std::max(packed, kernels_.activation_bytes(w_.type, rows, (2 * d_.hidden_size + 31) / 32 * 32));
+  }
   packed_ = packed_memory_.at_least(packed);
 }
 
 void Transformer::run_tile(const Tile& tile) {
   reserve(tile.count);
+  enter(tile);
+  for (int index = 0; index < d_.layers; index++) layer(tile, index);
+  leave(tile);
+}
+
+// Begins the residual stream.
+void Transformer::enter(const Tile& tile) {
+  const int width = d_.hidden_size;
+  if (d_.inputs == Description::Inputs::token) return embed_rows(tile, residual_);
+  if (keeps_embeddings_) embed_rows(tile, embedded_);
+  each_row(tile.count, width, [&](int row) {
+    std::memcpy(residual_ + static_cast<int64_t>(row) * width, tile.pass->states + static_cast<int64_t>(tile.rows[row].out) * width, sizeof(float) * width);
+  });
+  if (d_.inputs == Description::Inputs::state) return;
+  join_and_pack(tile.count, residual_, w_.embedding_norm, w_.state_norm, w_.input.matrix);
+  project(w_.input, tile.count, out_);
+  each_row(tile.count, width, [&](int row) {
+    float* x = residual_ + static_cast<int64_t>(row) * width;
+    std::memcpy(x, out_ + static_cast<int64_t>(row) * w_.input.stride(), sizeof(float) * width);
+    if (w_.input.bias != nullptr) kernels_.add_scaled(w_.input.bias, 1, width, x);
+  });
+}
+
+void Transformer::embed_rows(const Tile& tile, float* out) {
   each_row(tile.count, d_.hidden_size, [&](int row) {
-    float* x = residual_ + static_cast<int64_t>(row) * d_.hidden_size;
+    float* x = out + static_cast<int64_t>(row) * d_.hidden_size;
     embed(tile.rows[row].token, x);
     if (d_.embedding_scale != 1) {
       for (int i = 0; i < d_.hidden_size; i++) x[i] *= d_.embedding_scale;
     }
   });
-  for (int index = 0; index < d_.layers; index++) layer(tile, index);
-  leave(tile);
 }
 
 void Transformer::layer(const Tile& tile, int index) {
@@ -97,7 +128,15 @@ void Transformer::layer(const Tile& tile, int index) {
 
 void Transformer::attention_in(int rows, int index) {
   const LayerWeights& w = w_.layers[index];
-  norm_and_pack(rows, w.attention_norm, w.qkv.matrix);
+  if (d_.layer[index].joined) {
+    join_and_pack(rows, residual_, w.embedding_norm, w.state_norm, w.qkv.matrix);
+    const int width = d_.hidden_size;
+    if (d_.normed_residual) {
+      each_row(rows, width, [&](int row) { std::memcpy(residual_ + static_cast<int64_t>(row) * width, joined_ + (2 * static_cast<int64_t>(row) + 1) * width, sizeof(float) * width); });
+    }
+  } else {
+    norm_and_pack(rows, w.attention_norm, w.qkv.matrix);
+  }
   project(w.qkv, rows, qkv_);
 }
 
@@ -129,8 +168,7 @@ void Transformer::leave(const Tile& tile) {
   each_row(tile.count, d_.hidden_size, [&](int row) {
     const float* x = residual_ + static_cast<int64_t>(row) * d_.hidden_size;
     float* out = tile.pass->hidden + static_cast<int64_t>(tile.rows[row].out) * d_.hidden_size;
-    if (w_.final_norm != nullptr) kernels_.rms_norm(x, w_.final_norm, d_.norm_eps, d_.norm_weight_offset, d_.hidden_size, out);
-    else std::memcpy(out, x, sizeof(float) * d_.hidden_size);
+    norm_or_copy(x, w_.final_norm, out);
   });
 }
 
@@ -143,6 +181,22 @@ void Transformer::copy_taps(const Tile& tile, int index) {
       std::memcpy(tile.pass->taps + at * d_.hidden_size, residual_ + static_cast<int64_t>(row) * d_.hidden_size, sizeof(float) * d_.hidden_size);
     }
   }
+}
+
+// [embedding, state] of each row, each half normed where it has a norm.
+void Transformer::join_and_pack(int rows, const float* states, const float* embedding_norm, const float* state_norm, const PackedMatrix& next) {
+  const int width = d_.hidden_size;
+  each_row(rows, 4 * width, [&](int row) {
+    const int64_t at = static_cast<int64_t>(row) * width;
+    norm_or_copy(embedded_ + at, embedding_norm, joined_ + 2 * at);
+    norm_or_copy(states + at, state_norm, joined_ + 2 * at + width);
+    pack_row(joined_, 2 * width, rows, row, next);
+  });
+}
+
+void Transformer::norm_or_copy(const float* x, const float* norm, float* out) {
+  if (norm != nullptr) kernels_.rms_norm(x, norm, d_.norm_eps, d_.norm_weight_offset, d_.hidden_size, out);
+  else std::memcpy(out, x, sizeof(float) * d_.hidden_size);
 }
 
 void Transformer::norm_and_pack(int rows, const float* norm, const PackedMatrix& next) {

@@ -29,6 +29,7 @@ struct Pass {
   std::vector<PassRow> rows;
   std::vector<PlaceRun> runs;
   const KvMemory* memory = nullptr;
+  const float* states = nullptr;  // [.., hidden], at PassRow::out, where the model takes states
   float* hidden = nullptr;  // [.., hidden] after the final norm
   float* taps = nullptr;    // [.., tap_layers * hidden]
   std::vector<int> tap_layers;
@@ -69,6 +70,8 @@ class Transformer {
   };
   void reserve(int rows);
   void run_tile(const Tile& tile);
+  void enter(const Tile& tile);
+  void embed_rows(const Tile& tile, float* out);
   void layer(const Tile& tile, int index);
   void attention_in(int rows, int index);
   void attention_out(int rows, int index);
@@ -76,6 +79,8 @@ class Transformer {
   void leave(const Tile& tile);
   void copy_taps(const Tile& tile, int index);
 
+  void join_and_pack(int rows, const float* states, const float* embedding_norm, const float* state_norm, const PackedMatrix& next);
+  void norm_or_copy(const float* x, const float* norm, float* out);
   void norm_and_pack(int rows, const float* norm, const PackedMatrix& next);
   void pack_row(const float* x, int64_t stride, int rows, int row, const PackedMatrix& next);
   void project(const Projection& projection, int rows, float* out);
@@ -92,9 +97,11 @@ class Transformer {
   const Model::Weights& w_;
   std::vector<RopeTable> ropes_;
   std::vector<std::vector<KvRun>> thread_runs_;
-  Scratch<float> residual_memory_, normed_memory_, qkv_memory_, attention_memory_, out_memory_, gate_up_memory_;
+  bool keeps_embeddings_ = false;  // beside the residual stream
+  Scratch<float> residual_memory_, normed_memory_, qkv_memory_, attention_memory_, out_memory_, gate_up_memory_, embedded_memory_, joined_memory_;
   Scratch<std::byte> packed_memory_;
   float *residual_ = nullptr, *normed_ = nullptr, *qkv_ = nullptr, *attention_ = nullptr, *out_ = nullptr, *gate_up_ = nullptr;
+  float *embedded_ = nullptr, *joined_ = nullptr;  // [rows, hidden], [rows, 2 * hidden]
   std::byte* packed_ = nullptr;
 };
 

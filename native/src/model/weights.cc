@@ -1,69 +1,13 @@
 // Loading runs the same plan twice: once to check every tensor and count bytes, once to hand out memory and collect what to fill.
 #include "weights.h"
 
+#include <algorithm>
 #include <cstring>
-#include <set>
-#include <unordered_map>
 
-#include "error.h"
-#include "mapped_file.h"
+#include "weight_sources.h"
 
 namespace foretoken {
 namespace {
-
-std::string text_of(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); i++) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
-/** Finds tensors by name and checks them. Each file is mapped once. */
-class Sources {
- public:
-  explicit Sources(const std::map<std::string, TensorSource>& tensors) : tensors_(tensors) {}
-
-  bool has(const std::string& name) const { return tensors_.count(name) > 0; }
-
-  struct Found {
-    const std::byte* data;
-    Stored stored;
-  };
-  Found take(const std::string& name, const std::vector<int64_t>& expected) {
-    const auto found = tensors_.find(name);
-    if (found == tensors_.end()) throw Error(kCheckpoint, "tensor \"" + name + "\" " + text_of(expected) + " is missing");
-    const TensorSource& source = found->second;
-    if (source.shape != expected) {
-      throw Error(kCheckpoint, "tensor \"" + name + "\" in " + source.file + " has shape " + text_of(source.shape) + ", expected " + text_of(expected));
-    }
-    used_.insert(name);
-    return {map_range(name, source), source.stored};
-  }
-
-  // A tensor that nothing reads is a name that somebody misspelt.
-  void refuse_unused() const {
-    for (const auto& [name, source] : tensors_) {
-      if (used_.count(name) == 0) throw Error(kCheckpoint, "tensor \"" + name + "\" in " + source.file + " has no place in this model");
-    }
-  }
-
- private:
-  const std::byte* map_range(const std::string& name, const TensorSource& source) {
-    auto& file = files_[source.file];
-    if (!file) file = std::make_unique<MappedFile>(source.file);
-    size_t bytes = source.stored == Stored::f32 ? 4 : 2;
-    for (int64_t axis : source.shape) bytes *= static_cast<size_t>(axis);  // equal to the expected shape, which is bounded
-    const size_t size = file->bytes();
-    if (source.offset < 0 || static_cast<size_t>(source.offset) > size || bytes > size - static_cast<size_t>(source.offset)) {
-      throw Error(kCheckpoint, "tensor \"" + name + "\" needs " + std::to_string(bytes) + " bytes at offset " + std::to_string(source.offset) +
-                                   ", but " + source.file + " ends at " + std::to_string(size));
-    }
-    return file->data() + source.offset;
-  }
-
-  const std::map<std::string, TensorSource>& tensors_;
-  std::unordered_map<std::string, std::unique_ptr<MappedFile>> files_;
-  std::set<std::string> used_;
-};
 
 /** Hands out 64-byte aligned pieces of one block; without a block it only counts. */
 struct Arena {
@@ -76,12 +20,6 @@ struct Arena {
   }
 };
 
-/** A piece of work that fills memory, cut into independent parts. */
-struct Fill {
-  int64_t parts;
-  std::function<void(int64_t begin, int64_t end)> run;
-};
-
 struct Part {
   const char* name;
   int outputs;
@@ -89,27 +27,45 @@ struct Part {
 
 class Loader {
  public:
-  Loader(const CpuKernels& kernels, const Description& description, Sources& sources, WeightType type, Arena& arena)
-      : kernels_(kernels), d_(description), sources_(sources), type_(type), arena_(arena) {}
+  /** `shared`: the embedding where the sources have none; may be nullptr. */
+  Loader(const CpuKernels& kernels, const Description& description, WeightSources& sources, WeightType type, Arena& arena, const void* shared = nullptr)
+      : kernels_(kernels), d_(description), sources_(sources), type_(type), arena_(arena), shared_(shared) {}
 
   Model::Weights plan() {
     Model::Weights w;
     w.type = type_;
-    w.embedding = embedding();
-    for (int i = 0; i < d_.layers; i++) w.layers.push_back(layer("layers." + std::to_string(i) + "."));
+    if (reads_embedding()) w.embedding = shared_ != nullptr && !sources_.has("embedding") ? shared_ : embedding();
+    if (d_.inputs == Description::Inputs::pair) {
+      if (d_.embedding_norm) w.embedding_norm = vector("embeddingNorm", d_.hidden_size);
+      if (d_.state_norm) w.state_norm = vector("stateNorm", d_.hidden_size);
+      w.input = project("", {{"inputProjection", d_.hidden_size}}, 2 * d_.hidden_size, true);
+    }
+    for (int i = 0; i < d_.layers; i++) w.layers.push_back(layer(i));
     if (d_.final_norm) w.final_norm = vector("finalNorm", d_.hidden_size);
-    w.head = project("", {{sources_.has("head") ? "head" : "embedding", d_.vocab_size}}, d_.hidden_size, false);
+    if (d_.head_outputs() > 0) w.head = project("", {{sources_.has("head") ? "head" : "embedding", d_.head_outputs()}}, d_.hidden_size, false);
     return w;
   }
 
   std::vector<Fill> fills;
 
  private:
-  LayerWeights layer(const std::string& prefix) {
+  bool reads_embedding() const {
+    if (d_.inputs != Description::Inputs::state) return true;
+    return std::any_of(d_.layer.begin(), d_.layer.end(), [](const LayerDescription& layer) { return layer.joined; });
+  }
+
+  LayerWeights layer(int index) {
+    const std::string prefix = "layers." + std::to_string(index) + ".";
+    const bool joined = d_.layer[index].joined;
     LayerWeights w;
     const int queries = d_.heads * d_.head_dim, keys = d_.kv_heads * d_.head_dim;
-    if (d_.pre_norm) w.attention_norm = vector(prefix + "attentionNorm", d_.hidden_size);
-    w.qkv = project(prefix, {{"q", queries}, {"k", keys}, {"v", keys}}, d_.hidden_size, true);
+    if (joined) {
+      w.embedding_norm = vector(prefix + "embeddingNorm", d_.hidden_size);
+      w.state_norm = vector(prefix + "stateNorm", d_.hidden_size);
+    } else if (d_.pre_norm && (index > 0 || d_.input_norm)) {
+      w.attention_norm = vector(prefix + "attentionNorm", d_.hidden_size);
+    }
+    w.qkv = project(prefix, {{"q", queries}, {"k", keys}, {"v", keys}}, joined ? 2 * d_.hidden_size : d_.hidden_size, true);
     if (d_.qk_norm != Description::QkNorm::none) {
       const bool head = d_.qk_norm == Description::QkNorm::head;
       w.q_norm = vector(prefix + "qNorm", head ? d_.head_dim : queries);
@@ -139,7 +95,7 @@ class Loader {
     projection.matrix = {type_, outputs, inputs, blocks, (inputs + 31) / 32 * 32, packed};
     auto* bias = biased ? static_cast<float*>(arena_.take(sizeof(float) * static_cast<size_t>(blocks) * kBlock)) : nullptr;
     projection.bias = bias;
-    if (bias != nullptr) std::memset(bias, 0, sizeof(float) * static_cast<size_t>(blocks) * kBlock);
+    if (bias != nullptr) std::memset(bias, 0, sizeof(float) * static_cast<size_t>(blocks) * kBlock);  // nobody reads it before the fills have run
     const size_t block_bytes = packed_bytes(type_, kBlock, inputs);
     for (size_t i = 0; i < parts.size(); i++) {
       const int first = projection.columns[i];
@@ -166,7 +122,8 @@ class Loader {
 
   void unpack(const std::string& name, int count, float* values) {
     const auto [data, stored] = sources_.take(name, {count});
-    if (values != nullptr) unpack_row(type_, data, stored, 0, count, values);
+    if (values == nullptr) return;
+    fills.push_back({1, [=, type = type_, data = data, stored = stored](int64_t, int64_t) { unpack_row(type, data, stored, 0, count, values); }});
   }
 
   const void* embedding() {
@@ -175,13 +132,13 @@ class Loader {
     const size_t row_bytes = width * (type_ == WeightType::f32 ? 4 : 2);
     auto* table = static_cast<std::byte*>(arena_.take(row_bytes * static_cast<size_t>(d_.vocab_size)));
     if (table == nullptr) return nullptr;
-    fills.push_back({d_.vocab_size, [=, data = data, stored = stored](int64_t begin, int64_t end) {
+    fills.push_back({d_.vocab_size, [=, type = type_, kernels = &kernels_, data = data, stored = stored](int64_t begin, int64_t end) {
       std::vector<float> row(width);
       for (int64_t i = begin; i < end; i++) {
         std::byte* out = table + row_bytes * static_cast<size_t>(i);
-        unpack_row(type_, data, stored, i, d_.hidden_size, row.data());
-        if (type_ == WeightType::f32) std::memcpy(out, row.data(), row_bytes);
-        else kernels_.to_bf16(row.data(), d_.hidden_size, reinterpret_cast<uint16_t*>(out));
+        unpack_row(type, data, stored, i, static_cast<int>(width), row.data());
+        if (type == WeightType::f32) std::memcpy(out, row.data(), row_bytes);
+        else kernels->to_bf16(row.data(), static_cast<int>(width), reinterpret_cast<uint16_t*>(out));
       }
     }});
     return table;
@@ -189,25 +146,44 @@ class Loader {
 
   const CpuKernels& kernels_;
   const Description& d_;
-  Sources& sources_;
+  WeightSources& sources_;
   const WeightType type_;
   Arena& arena_;
+  const void* shared_;
 };
+
+/** Runs the plan twice. */
+Model::Weights weights_from(WeightSources& sources, Device& device, const Description& description, WeightType type, const void* shared, std::vector<Fill>& fills) {
+  Arena arena;
+  Loader(device.kernels(), description, sources, type, arena, shared).plan();
+  sources.refuse_unused();
+  const auto memory = std::make_shared<Buffer>(arena.used);
+  arena = {static_cast<std::byte*>(memory->data()), 0};
+  Loader loader(device.kernels(), description, sources, type, arena, shared);
+  Model::Weights weights = loader.plan();
+  weights.memory = memory;
+  fills = std::move(loader.fills);
+  return weights;
+}
 
 }  // namespace
 
 Model::Weights load_weights(Device& device, const Description& description, const std::map<std::string, TensorSource>& tensors, WeightType type) {
-  Sources sources(tensors);
-  Arena arena;
-  Loader(device.kernels(), description, sources, type, arena).plan();
-  sources.refuse_unused();
-  const auto memory = std::make_shared<Buffer>(arena.used);
-  arena = {static_cast<std::byte*>(memory->data()), 0};
-  Loader loader(device.kernels(), description, sources, type, arena);
-  Model::Weights weights = loader.plan();
-  weights.memory = memory;
-  for (const Fill& fill : loader.fills) device.pool().parallel_for(fill.parts, 8, fill.run);
+  FileSources sources(tensors);
+  std::vector<Fill> fills;
+  Model::Weights weights = weights_from(sources, device, description, type, nullptr, fills);
+  run_fills(device, fills);
   return weights;
+}
+
+Model::Weights plan_weights(Device& device, const Description& description, const std::map<std::string, Tensor>& tensors, WeightType type, const void* embedding,
+                            std::vector<Fill>& fills) {
+  TensorSources sources(tensors);
+  return weights_from(sources, device, description, type, embedding, fills);
+}
+
+void run_fills(Device& device, const std::vector<Fill>& fills) {
+  for (const Fill& fill : fills) device.pool().parallel_for(fill.parts, 8, fill.run);
 }
 
 }  // namespace foretoken
