@@ -7,7 +7,10 @@ export interface PlannedTensor {
   readonly name: string;
   /** Name in the file. */
   readonly stored: string;
+  /** Of the stored tensor. */
   readonly shape: readonly number[];
+  /** Which rows of the stored tensor are meant, [first, end): files of some families keep several matrices in one. Absent: all. */
+  readonly rows?: readonly [number, number];
   /** The shape in words of config.json, for messages. */
   readonly meaning: string;
 }

@@ -25,19 +25,42 @@ function refuseType(fields: ConfigFields, type: unknown, layer: number): never {
 }
 
 /**
- * Positions that each layer sees, 0 for all, of a family with `use_sliding_window`: a `sliding_window` is void unless that is true, and
- * without `layer_types` the layers from `max_window_layers` on slide.
+ * Positions that each layer sees, 0 for all, of a family with `use_sliding_window`: a `sliding_window` is void unless that is true.
  *
+ * @param slides which layers slide where there are no `layer_types`
+ * @param defaultWindow where there is no `sliding_window`; absent: then none slides
  * @throws CheckpointError
  */
-export function switchedWindows(fields: ConfigFields, layers: number, defaults: { readonly window: number; readonly maxWindowLayers: number }): number[] {
+export function switchedWindows(fields: ConfigFields, layers: number, slides: (layer: number) => boolean, defaultWindow?: number): number[] {
   const enabled = fields.boolean('use_sliding_window', false);
-  const isNull = fields.isNull('sliding_window');
-  const window = enabled && !isNull ? fields.integer('sliding_window', { default: defaults.window }) : 0;
-  const firstSliding = fields.integer('max_window_layers', { default: defaults.maxWindowLayers, min: 0 });
+  const isGiven = fields.has('sliding_window') || (defaultWindow !== undefined && !fields.isNull('sliding_window'));
+  const window = enabled && isGiven ? fields.integer('sliding_window', defaultWindow === undefined ? {} : { default: defaultWindow }) : 0;
   const types = readLayerTypes(fields, layers);
   if (types?.includes('sliding_attention') && window === 0) {
     throw new CheckpointError(`${fields.source} has "sliding_attention" in "layer_types", but no "sliding_window" that "use_sliding_window" switches on`);
   }
-  return Array.from({ length: layers }, (_, i) => ((types === undefined ? i >= firstSliding : types[i] === 'sliding_attention') ? window : 0));
+  return Array.from({ length: layers }, (_, i) => ((types === undefined ? slides(i) : types[i] === 'sliding_attention') ? window : 0));
+}
+
+/** The layers from `max_window_layers` on. @throws CheckpointError */
+export function laterLayers(fields: ConfigFields): (layer: number) => boolean {
+  const first = fields.integer('max_window_layers', { default: 28, min: 0 });
+  return (layer) => layer >= first;
+}
+
+/**
+ * Positions that each layer sees, 0 for all, of a family in which some layers always slide.
+ *
+ * @param slides which layers slide where there are no `layer_types`
+ * @throws CheckpointError
+ */
+export function mixedWindows(fields: ConfigFields, layers: number, slides: (layer: number) => boolean, defaultWindow: number): number[] {
+  const types = readLayerTypes(fields, layers);
+  const isSliding = Array.from({ length: layers }, (_, i) => (types === undefined ? slides(i) : types[i] === 'sliding_attention'));
+  if (!isSliding.includes(true)) {
+    fields.has('sliding_window');
+    return isSliding.map(() => 0);
+  }
+  const window = fields.isNull('sliding_window') ? fields.refuse('sliding_window', null, 'a number of positions: some layers slide') : fields.integer('sliding_window', { default: defaultWindow });
+  return isSliding.map((sliding) => (sliding ? window : 0));
 }

@@ -1,3 +1,4 @@
+import { failAtOnce, type Report } from '../checkpoint/report.js';
 import { describeJson, isObject, type JsonObject } from '../checkpoint/strict-json.js';
 import { CheckpointError, nearest, suggestion } from '../errors.js';
 
@@ -90,18 +91,23 @@ export class ConfigFields {
    *
    * @param family what the fields belong to, e.g. "llama"
    * @param additions first words of the fields of what lies beside the model in the same folder
+   * @param report is told of each; default: the first is thrown
    * @throws CheckpointError naming the field and its value
    */
-  refuseUnread(family: string, irrelevant: readonly string[], additions: ReadonlySet<string> = new Set()): void {
+  refuseUnread(family: string, irrelevant: readonly string[], additions: ReadonlySet<string> = new Set(), report: Report = failAtOnce): void {
     const known = new Set(irrelevant);
     for (const [name, value] of Object.entries(this.values)) {
       if (this.read.has(name) || known.has(name) || isHarmless(name, value) || additions.has(name.split('_', 1)[0]!)) continue;
-      if (name === 'quantization_config' || name === 'compression_config') {
-        const method = isObject(value) && typeof value['quant_method'] === 'string' ? ` (${describeJson(value['quant_method'])})` : '';
-        throw new CheckpointError(`${this.source} has "${name}"${method}: quantised checkpoints are not supported; take the original`);
-      }
-      throw new CheckpointError(`${this.source} has "${name}": ${describeJson(value)}, which is not implemented for ${family} and may change the numbers; remove it if it does not`);
+      report(this.unread(name, value, family));
     }
+  }
+
+  private unread(name: string, value: unknown, family: string): CheckpointError {
+    if (name === 'quantization_config' || name === 'compression_config') {
+      const method = isObject(value) && typeof value['quant_method'] === 'string' ? ` (${describeJson(value['quant_method'])})` : '';
+      return new CheckpointError(`${this.source} has "${name}"${method}: quantised checkpoints are not supported; take the original`);
+    }
+    return new CheckpointError(`${this.source} has "${name}": ${describeJson(value)}, which is not implemented for ${family} and may change the numbers; remove it if it does not`);
   }
 
   private get(name: string): unknown {

@@ -87,32 +87,59 @@ export interface Biases {
   readonly mlp: boolean;
 }
 
+/** What distinguishes the tensors of one family from those of Llama. */
+export interface DecoderParts {
+  /** Default: none. */
+  readonly biases?: Biases;
+  /** Norms of queries and keys, over a head or over all heads. Default: none. */
+  readonly qkNorm?: 'head' | 'all';
+  /** Neutral names of a layer's norms, and their stored ones. */
+  readonly norms?: Readonly<Record<string, string>>;
+  /** Whether q, k and v are rows of one stored matrix, gate and up of another. */
+  readonly fused?: boolean;
+}
+
+/** Where norms stand, by neutral and stored name: on the inputs of attention and MLP, on their outputs, or on both. */
+const PRE_NORMS = { attentionNorm: 'input_layernorm', mlpNorm: 'post_attention_layernorm' };
+export const POST_NORMS = { attentionPostNorm: 'post_attention_layernorm', mlpPostNorm: 'post_feedforward_layernorm' };
+export const SANDWICH_NORMS = { attentionNorm: 'input_layernorm', mlpNorm: 'pre_feedforward_layernorm', ...POST_NORMS };
+
+type Axis = readonly [size: number, meaning: string];
+
 /** All tensors but the head, under the names of Llama and the many families that took them over. */
-export function* decoderTensors(sizes: Sizes, biases: Biases, qkNorm: boolean): Iterable<PlannedTensor> {
+export function* decoderTensors(sizes: Sizes, { biases, qkNorm, norms = PRE_NORMS, fused = false }: DecoderParts): Iterable<PlannedTensor> {
   const { hiddenSize, headDim, heads, kvHeads, intermediateSize, vocabSize, layers } = sizes;
-  const hidden = [hiddenSize, 'hidden_size'] as const;
-  const query = [heads * headDim, 'num_attention_heads * head_dim'] as const;
-  const key = [kvHeads * headDim, 'num_key_value_heads * head_dim'] as const;
-  const inner = [intermediateSize, 'intermediate_size'] as const;
+  const hidden: Axis = [hiddenSize, 'hidden_size'];
+  const query: Axis = [heads * headDim, 'num_attention_heads * head_dim'];
+  const key: Axis = [kvHeads * headDim, 'num_key_value_heads * head_dim'];
+  const inner: Axis = [intermediateSize, 'intermediate_size'];
   yield planned('embedding', 'model.embed_tokens.weight', [vocabSize, 'vocab_size'], hidden);
   yield planned('finalNorm', 'model.norm.weight', hidden);
-  const projections = [
-    ['q', 'self_attn.q_proj', query, hidden, biases.qkv], ['k', 'self_attn.k_proj', key, hidden, biases.qkv], ['v', 'self_attn.v_proj', key, hidden, biases.qkv],
-    ['o', 'self_attn.o_proj', hidden, query, biases.o],
-    ['gate', 'mlp.gate_proj', inner, hidden, biases.mlp], ['up', 'mlp.up_proj', inner, hidden, biases.mlp], ['down', 'mlp.down_proj', hidden, inner, biases.mlp],
-  ] as const;
   for (let i = 0; i < layers; i++) {
     const neutral = `layers.${i}.`;
     const stored = `model.layers.${i}.`;
-    yield planned(`${neutral}attentionNorm`, `${stored}input_layernorm.weight`, hidden);
-    yield planned(`${neutral}mlpNorm`, `${stored}post_attention_layernorm.weight`, hidden);
-    for (const [name, file, rows, columns, bias] of projections) {
-      yield planned(neutral + name, `${stored}${file}.weight`, rows, columns);
-      if (bias) yield planned(`${neutral}${name}.bias`, `${stored}${file}.bias`, rows);
-    }
-    if (!qkNorm) continue;
-    yield planned(`${neutral}qNorm`, `${stored}self_attn.q_norm.weight`, [headDim, 'head_dim']);
-    yield planned(`${neutral}kNorm`, `${stored}self_attn.k_norm.weight`, [headDim, 'head_dim']);
+    for (const [name, file] of Object.entries(norms)) yield planned(neutral + name, `${stored}${file}.weight`, hidden);
+    yield* projections(neutral, `${stored}self_attn.`, [['q', query], ['k', key], ['v', key]], hidden, biases?.qkv, fused ? 'qkv_proj' : undefined);
+    yield* projections(neutral, `${stored}self_attn.`, [['o', hidden]], query, biases?.o);
+    yield* projections(neutral, `${stored}mlp.`, [['gate', inner], ['up', inner]], hidden, biases?.mlp, fused ? 'gate_up_proj' : undefined);
+    yield* projections(neutral, `${stored}mlp.`, [['down', hidden]], inner, biases?.mlp);
+    if (qkNorm === undefined) continue;
+    yield planned(`${neutral}qNorm`, `${stored}self_attn.q_norm.weight`, qkNorm === 'head' ? [headDim, 'head_dim'] : query);
+    yield planned(`${neutral}kNorm`, `${stored}self_attn.k_norm.weight`, qkNorm === 'head' ? [headDim, 'head_dim'] : key);
+  }
+}
+
+/** Matrices that read the same input: one tensor each, or all rows of one that is stored as `fused`. */
+function* projections(neutral: string, stored: string, parts: readonly (readonly [name: string, outputs: Axis])[], inputs: Axis, biased = false, fused?: string): Iterable<PlannedTensor> {
+  const all: Axis = [parts.reduce((sum, [, [size]]) => sum + size, 0), `(${parts.map(([, [, meaning]]) => meaning).join(' + ')})`];
+  let first = 0;
+  for (const [name, outputs] of parts) {
+    const rows = fused === undefined ? {} : { rows: [first, first + outputs[0]] as const };
+    const file = `${stored}${fused ?? `${name}_proj`}`;
+    const stands = fused === undefined ? outputs : all;
+    yield { ...planned(neutral + name, `${file}.weight`, stands, inputs), ...rows };
+    if (biased) yield { ...planned(`${neutral}${name}.bias`, `${file}.bias`, stands), ...rows };
+    first += outputs[0];
   }
 }
 
@@ -120,7 +147,7 @@ export function headTensor({ vocabSize, hiddenSize }: Sizes): PlannedTensor {
   return planned('head', 'lm_head.weight', [vocabSize, 'vocab_size'], [hiddenSize, 'hidden_size']);
 }
 
-function planned(name: string, stored: string, ...axes: readonly (readonly [number, string])[]): PlannedTensor {
+function planned(name: string, stored: string, ...axes: readonly Axis[]): PlannedTensor {
   return { name, stored, shape: axes.map(([size]) => size), meaning: axes.map(([, meaning]) => meaning).join(' × ') };
 }
 

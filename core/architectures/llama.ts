@@ -26,7 +26,7 @@ export const llama: Architecture = {
         layer: Array.from({ length: sizes.layers }, () => ({ rope: 0, slidingWindow: 0 })),
       },
       tied: fields.boolean('tie_word_embeddings', false),
-      tensors: () => decoderTensors(sizes, { qkv: attentionBias, o: attentionBias, mlp: mlpBias }, false),
+      tensors: () => decoderTensors(sizes, { biases: { qkv: attentionBias, o: attentionBias, mlp: mlpBias } }),
       head: headTensor(sizes),
     };
   },

@@ -21,7 +21,7 @@ export const mistral: Architecture = {
         layer: Array.from({ length: sizes.layers }, () => ({ rope: 0, slidingWindow })),
       },
       tied: fields.boolean('tie_word_embeddings', false),
-      tensors: () => decoderTensors(sizes, { qkv: false, o: false, mlp: false }, false),
+      tensors: () => decoderTensors(sizes, {}),
       head: headTensor(sizes),
     };
   },

@@ -1,5 +1,5 @@
 import type { Architecture } from './architecture.js';
-import { switchedWindows } from './attention-windows.js';
+import { laterLayers, switchedWindows } from './attention-windows.js';
 import { decoderTensors, headTensor, plainDecoder, readActivation, readSizes } from './decoder.js';
 import { readRope } from './rope.js';
 
@@ -10,7 +10,7 @@ export const qwen2: Architecture = {
   irrelevant: [],
   describe(fields) {
     const sizes = readSizes(fields, { kvHeads: 32, maxPositions: 32_768, normEps: 1e-6 });
-    const windows = switchedWindows(fields, sizes.layers, { window: 4096, maxWindowLayers: 28 });
+    const windows = switchedWindows(fields, sizes.layers, laterLayers(fields), 4096);
     const { rope, maxPositions } = readRope(fields, { size: sizes.headDim, maxPositions: sizes.maxPositions, defaultTheta: 10_000 });
     return {
       description: {
@@ -20,7 +20,7 @@ export const qwen2: Architecture = {
         layer: windows.map((slidingWindow) => ({ rope: 0, slidingWindow })),
       },
       tied: fields.boolean('tie_word_embeddings', false),
-      tensors: () => decoderTensors(sizes, { qkv: true, o: false, mlp: false }, false),
+      tensors: () => decoderTensors(sizes, { biases: { qkv: true, o: false, mlp: false } }),
       head: headTensor(sizes),
     };
   },

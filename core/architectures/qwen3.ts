@@ -1,5 +1,5 @@
 import type { Architecture } from './architecture.js';
-import { switchedWindows } from './attention-windows.js';
+import { laterLayers, switchedWindows } from './attention-windows.js';
 import { decoderTensors, headTensor, plainDecoder, readActivation, readSizes } from './decoder.js';
 import { readRope } from './rope.js';
 
@@ -11,7 +11,7 @@ export const qwen3: Architecture = {
   describe(fields) {
     const sizes = readSizes(fields, { kvHeads: 32, headDim: 128, maxPositions: 32_768, normEps: 1e-6 });
     const attentionBias = fields.boolean('attention_bias', false);
-    const windows = switchedWindows(fields, sizes.layers, { window: 4096, maxWindowLayers: 28 });
+    const windows = switchedWindows(fields, sizes.layers, laterLayers(fields), 4096);
     const { rope, maxPositions } = readRope(fields, { size: sizes.headDim, maxPositions: sizes.maxPositions, defaultTheta: 10_000 });
     return {
       description: {
@@ -22,7 +22,7 @@ export const qwen3: Architecture = {
         layer: windows.map((slidingWindow) => ({ rope: 0, slidingWindow })),
       },
       tied: fields.boolean('tie_word_embeddings', false),
-      tensors: () => decoderTensors(sizes, { qkv: attentionBias, o: attentionBias, mlp: false }, true),
+      tensors: () => decoderTensors(sizes, { biases: { qkv: attentionBias, o: attentionBias, mlp: false }, qkNorm: 'head' }),
       head: headTensor(sizes),
     };
   },

@@ -9,11 +9,15 @@ import type { ConfigFields } from './config-fields.js';
 const MAX_POSITIONS = 2 ** 31 - 1;
 
 export interface RopeContext {
-  /** Values of a head that turn. Even. */
+  /** Values of a head. Even. */
   readonly size: number;
   readonly maxPositions: number;
   /** Base of the frequencies where config.json names none. */
   readonly defaultTheta: number;
+  /** Whether the family knows `partial_rotary_factor`: the share of a head, from its beginning, that turns. */
+  readonly partial?: boolean;
+  /** Kinds of scaling that the family knows. Default: all of this file. */
+  readonly kinds?: readonly string[];
 }
 
 export interface RopePlan {
@@ -37,37 +41,70 @@ type Kind = (fields: ConfigFields, base: Base) => RopePlan;
  *
  * @throws CheckpointError when the kind of scaling is unknown, or when a field is missing, out of range or contradicts another
  */
-export function readRope(fields: ConfigFields, { size, maxPositions, defaultTheta }: RopeContext): RopePlan {
+export function readRope(fields: ConfigFields, context: RopeContext): RopePlan {
   const modern = fields.object('rope_parameters');
   const legacy = fields.object('rope_scaling');
   const outerTheta = fields.has('rope_theta') ? fields.number('rope_theta', { above: 0 }) : undefined;
   const scaling = modern ?? legacy;
   const innerTheta = scaling?.has('rope_theta') ? scaling.number('rope_theta', { above: 0 }) : undefined;
   refuseContradiction(fields, 'rope_theta', outerTheta, innerTheta);
-  const original = fields.integer('original_max_position_embeddings', { default: maxPositions });
-  const base = { theta: innerTheta ?? outerTheta ?? defaultTheta, size, maxPositions, original };
-  refusePartial(fields);
-  if (scaling === undefined) return plainRope(base);
-  refusePartial(scaling);
-  const plan = kindOf(scaling)(scaling, base);
-  scaling.refuseUnread('its kind of rope', []);
+  const base = baseOf(fields, context, innerTheta ?? outerTheta, scaling);
+  const plan = scaledRope(scaling, base, context);
   // Both styles in one file must say the same, or one of them would be ignored.
   if (modern !== undefined && legacy !== undefined) {
-    const other = kindOf(legacy)(legacy, { ...base, theta: legacy.has('rope_theta') ? legacy.number('rope_theta', { above: 0 }) : base.theta });
-    legacy.refuseUnread('its kind of rope', []);
+    const other = scaledRope(legacy, { ...base, theta: legacy.has('rope_theta') ? legacy.number('rope_theta', { above: 0 }) : base.theta }, context);
     if (JSON.stringify(other) !== JSON.stringify(plan)) throw new CheckpointError(`${fields.source} has "rope_parameters" and "rope_scaling" that contradict each other; remove the wrong one`);
   }
   return plan;
 }
 
-function kindOf(scaling: ConfigFields): Kind {
+/**
+ * Reads the two rotary tables of a model whose sliding layers have one of their own: `rope_parameters` nested by kind of layer, before that
+ * `rope_theta` and `rope_scaling` for the layers that see everything and `rope_local_base_freq` for those that slide, never scaled.
+ *
+ * @throws CheckpointError
+ */
+export function readRopePair(fields: ConfigFields, context: RopeContext & { readonly defaultLocalTheta: number }): { readonly full: RopePlan; readonly sliding: RopePlan } {
+  const localContext = { ...context, defaultTheta: context.defaultLocalTheta };
+  const localTheta = fields.has('rope_local_base_freq') ? fields.number('rope_local_base_freq', { above: 0 }) : undefined;
+  const modern = fields.object('rope_parameters');
+  if (modern === undefined || !(modern.has('full_attention') || modern.has('sliding_attention'))) {
+    return { full: readRope(fields, context), sliding: scaledRope(undefined, baseOf(fields, localContext, localTheta), localContext) };
+  }
+  const part = (name: string, of: RopeContext, outerTheta: number | undefined): RopePlan => {
+    const scaling = modern.object(name);
+    const innerTheta = scaling?.has('rope_theta') ? scaling.number('rope_theta', { above: 0 }) : undefined;
+    refuseContradiction(fields, 'rope_theta', outerTheta, innerTheta);
+    return scaledRope(scaling, baseOf(fields, of, innerTheta ?? outerTheta, scaling), of);
+  };
+  const outerTheta = fields.has('rope_theta') ? fields.number('rope_theta', { above: 0 }) : undefined;
+  const pair = { full: part('full_attention', context, outerTheta), sliding: part('sliding_attention', localContext, localTheta) };
+  modern.refuseUnread('its kinds of layers', []);
+  if (fields.has('rope_scaling')) throw new CheckpointError(`${fields.source} has "rope_parameters" by kind of layer and "rope_scaling" besides; remove the latter`);
+  return pair;
+}
+
+function baseOf(fields: ConfigFields, { size, maxPositions, defaultTheta, partial = false }: RopeContext, theta?: number, scaling?: ConfigFields): Base {
+  const original = fields.integer('original_max_position_embeddings', { default: maxPositions });
+  return { theta: theta ?? defaultTheta, size: turningSize(fields, scaling, size, partial), maxPositions, original };
+}
+
+function scaledRope(scaling: ConfigFields | undefined, base: Base, { kinds }: RopeContext): RopePlan {
+  if (scaling === undefined) return plainRope(base);
+  scaling.has('partial_rotary_factor');   // read with the base
+  const plan = kindOf(scaling, kinds ?? [...KINDS.keys()])(scaling, base);
+  scaling.refuseUnread('its kind of rope', []);
+  return plan;
+}
+
+function kindOf(scaling: ConfigFields, kinds: readonly string[]): Kind {
   const modern = scaling.text('rope_type');
   const legacy = scaling.text('type');
   refuseContradiction(scaling, 'rope_type', modern, legacy);
   const name = modern ?? legacy ?? 'default';
-  const kind = KINDS.get(name);
+  const kind = kinds.includes(name) ? KINDS.get(name) : undefined;
   if (kind !== undefined) return kind;
-  throw new CheckpointError(`${scaling.source} has ${modern === undefined ? '"type"' : '"rope_type"'}: ${describeJson(name)}, which is not supported${suggestion(name, KINDS.keys())}`);
+  throw new CheckpointError(`${scaling.source} has ${modern === undefined ? '"type"' : '"rope_type"'}: ${describeJson(name)}, which is not supported${suggestion(name, kinds)}`);
 }
 
 function refuseContradiction(fields: ConfigFields, name: string, one: unknown, other: unknown): void {
@@ -76,9 +113,14 @@ function refuseContradiction(fields: ConfigFields, name: string, one: unknown, o
   }
 }
 
-/** Families that turn only part of a head pass a smaller `size`; in the others a factor would be ignored. */
-function refusePartial(fields: ConfigFields): void {
-  if (fields.has('partial_rotary_factor') && fields.number('partial_rotary_factor') !== 1) fields.refuse('partial_rotary_factor', fields.number('partial_rotary_factor'), '1: this family turns whole heads');
+/** Values of a head that turn. In families that turn whole heads a factor would be ignored, and is refused. */
+function turningSize(fields: ConfigFields, scaling: ConfigFields | undefined, headDim: number, partial: boolean): number {
+  const [outer, inner] = [fields, scaling].map((from) => (from?.has('partial_rotary_factor') ? from.number('partial_rotary_factor', { above: 0, max: 1 }) : undefined));
+  refuseContradiction(fields, 'partial_rotary_factor', outer, inner);
+  const factor = inner ?? outer ?? 1;
+  if (factor !== 1 && !partial) (inner === undefined ? fields : scaling!).refuse('partial_rotary_factor', factor, '1: this family turns whole heads');
+  const size = Math.floor(headDim * factor);
+  return size >= 2 && size % 2 === 0 ? size : fields.refuse('partial_rotary_factor', factor, `a share that leaves an even number of a head's ${headDim} values`);
 }
 
 const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([

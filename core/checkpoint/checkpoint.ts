@@ -9,6 +9,7 @@ import { CheckpointError } from '../errors.js';
 import type { NativeTensorSource } from '../native/types.js';
 import type { CheckpointSummary } from '../strategy.js';
 import { readJsonFileIfPresent } from './json-file.js';
+import { attempt, failAtOnce, type Report } from './report.js';
 import type { StoredTensor } from './safetensors.js';
 import type { JsonObject } from './strict-json.js';
 import { describeTensors } from './tensor-table.js';
@@ -69,17 +70,20 @@ export function summarise(checkpoint: Checkpoint, vocabulary?: string): Checkpoi
 /**
  * Derives the neutral description of a complete model and finds its tensors.
  *
+ * @param report is told of each fault that leaves room for more; default: the first is thrown
  * @throws CheckpointError when the architecture is unknown, when a field of config.json is out of range or would change the numbers in a
  *   way that is not implemented, or when a tensor is missing, of the wrong shape or dtype, or one too many
  */
-export function describeCheckpoint(checkpoint: Checkpoint): DescribedCheckpoint {
+export function describeCheckpoint(checkpoint: Checkpoint, report: Report = failAtOnce): DescribedCheckpoint {
   const configFile = join(checkpoint.path, 'config.json');
   const architecture = architectureOf(checkpoint.config, configFile);
   const fields = new ConfigFields(checkpoint.config, configFile);
   const plan = architecture.describe(fields);
-  const { tensors, ignored, tied, storedDtype } = describeTensors(checkpoint, architecture.name, plan);
-  fields.refuseUnread(architecture.name, [...IRRELEVANT_FIELDS, ...architecture.irrelevant], additions(ignored));
-  return { description: { ...plan.description, tied }, tensors, ignored, storedDtype, ...specialTokens(checkpoint) };
+  const { tensors, ignored, tied, storedDtype } = describeTensors(checkpoint, architecture.name, plan, report);
+  fields.refuseUnread(architecture.name, [...IRRELEVANT_FIELDS, ...architecture.irrelevant], additions(ignored), report);
+  let special: ReturnType<typeof specialTokens> = { eosTokenIds: [] };
+  attempt(report, () => { special = specialTokens(checkpoint); });
+  return { description: { ...plan.description, tied }, tensors, ignored, storedDtype, ...special };
 }
 
 /**

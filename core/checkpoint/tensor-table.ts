@@ -3,6 +3,7 @@ import type { ArchitecturePlan, PlannedTensor } from '../architectures/architect
 import { CheckpointError, nearest } from '../errors.js';
 import type { NativeTensorSource } from '../native/types.js';
 import type { Checkpoint } from './checkpoint.js';
+import { attempt, failAtOnce, type Report } from './report.js';
 import type { StoredTensor } from './safetensors.js';
 import { describeJson } from './strict-json.js';
 
@@ -22,26 +23,27 @@ export interface TensorTable {
  * A head that config.json calls tied but that the file holds all the same is used as it is stored: equal to the embedding, it gives the
  * same numbers; different, it is what transformers 5 computes with.
  *
+ * @param report is told of each fault; default: the first is thrown
  * @throws CheckpointError naming the stored tensor, its file and what config.json makes us expect
  */
-export function describeTensors(checkpoint: Checkpoint, architecture: string, plan: ArchitecturePlan): TensorTable {
-  for (const name of checkpoint.tensors.keys()) refuseForeign(name, checkpoint);
+export function describeTensors(checkpoint: Checkpoint, architecture: string, plan: ArchitecturePlan, report: Report = failAtOnce): TensorTable {
+  for (const name of checkpoint.tensors.keys()) attempt(report, () => refuseForeign(name, checkpoint));
   const prefix = storedPrefix(checkpoint);
   const used = new Set<string>();
   const tensors: Record<string, NativeTensorSource> = {};
   const bytes = { f32: 0, bf16: 0, f16: 0 };
-  const take = (planned: PlannedTensor): void => {
+  const take = (planned: PlannedTensor): void => attempt(report, () => {
     const tensor = find(planned, prefix, checkpoint, architecture);
     const source = toNative(tensor, planned);
     used.add(tensor.name);
     tensors[planned.name] = source;
-    bytes[source.dtype] += tensor.bytes;
-  };
+    bytes[source.dtype] += bytesOf(source);
+  });
   for (const planned of plan.tensors()) take(planned);
   const tied = plan.tied && !checkpoint.tensors.has(plan.head.stored);
   if (!tied) take(plan.head);
   const ignored = [...checkpoint.tensors.keys()].filter((name) => !used.has(name));
-  for (const name of ignored) refuseUnused(name, prefix, checkpoint, architecture, plan.description.layers);
+  for (const name of ignored) attempt(report, () => refuseUnused(name, prefix, checkpoint, architecture, plan.description.layers));
   const storedDtype = (['bf16', 'f16'] as const).reduce<'f32' | 'bf16' | 'f16'>((most, dtype) => (bytes[dtype] > bytes[most] ? dtype : most), 'f32');
   return { tensors, ignored, tied, storedDtype };
 }
@@ -72,7 +74,7 @@ function find(planned: PlannedTensor, prefix: string, checkpoint: Checkpoint, ar
   );
 }
 
-function toNative(tensor: StoredTensor, { shape, meaning }: PlannedTensor): NativeTensorSource {
+function toNative(tensor: StoredTensor, { shape, meaning, rows }: PlannedTensor): NativeTensorSource {
   const quoted = `tensor "${tensor.name}" in ${tensor.file}`;
   if (tensor.shape.length !== shape.length || tensor.shape.some((size, axis) => size !== shape[axis])) {
     const transposed = shape.length === 2 && tensor.shape.length === 2 && tensor.shape[0] === shape[1] && tensor.shape[1] === shape[0];
@@ -82,7 +84,13 @@ function toNative(tensor: StoredTensor, { shape, meaning }: PlannedTensor): Nati
   if (dtype === undefined) {
     throw new CheckpointError(`${quoted} is stored as ${tensor.dtype}; weights are read as ${Object.keys(NATIVE_DTYPES).join(', ')}. Quantised checkpoints are not supported: take the original`);
   }
-  return { file: tensor.file, dtype, offset: tensor.offset, shape: tensor.shape };
+  if (rows === undefined) return { file: tensor.file, dtype, offset: tensor.offset, shape: tensor.shape };
+  const [first, end] = rows;
+  return { file: tensor.file, dtype, offset: tensor.offset + (tensor.bytes / shape[0]!) * first, shape: [end - first, ...shape.slice(1)] };
+}
+
+function bytesOf({ dtype, shape }: NativeTensorSource): number {
+  return shape.reduce((product, size) => product * size, dtype === 'f32' ? 4 : 2);
 }
 
 /** Kinds of checkpoints that are something else than their config.json says. */

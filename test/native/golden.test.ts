@@ -33,7 +33,7 @@ interface Bounds {
   readonly hidden: number;
 }
 
-const FAMILIES = /^(llama.*|mistral.*|qwen2.*|qwen3)$/;
+const FAMILIES = /^(llama.*|mistral.*|qwen2.*|qwen3|phi3|gemma2|gemma3|olmo2|granite|smollm3)$/;
 const FIXTURES = join(import.meta.dirname, '../fixtures/golden');
 const SHARED = join(import.meta.dirname, '../../../shared/golden/models/checkpoints');
 const compared = { folders: 0, rows: 0, tokens: 0, treeRows: 0, pathRows: 0 };
