@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { addBenchCommand } from './bench.js';
 import { addConvertCommand } from './convert.js';
 import { addGenerateCommand } from './generate.js';
+import { addInspectCommand } from './inspect.js';
 import { packageVersion } from './package.js';
 import { addStrategiesCommand } from './strategies.js';
 import { addTraceCommand } from './trace.js';
@@ -18,6 +19,7 @@ export function createProgram(): Command {
   addBenchCommand(program);
   addStrategiesCommand(program);
   addTraceCommand(program);
+  addInspectCommand(program);
   addConvertCommand(program);
   for (const command of program.commands) command.exitOverride();
   return program;

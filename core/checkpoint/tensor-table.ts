@@ -34,8 +34,8 @@ export function describeTensors(checkpoint: Checkpoint, architecture: string, pl
   const bytes = { f32: 0, bf16: 0, f16: 0 };
   const take = (planned: PlannedTensor): void => attempt(report, () => {
     const tensor = find(planned, prefix, checkpoint, architecture);
-    const source = toNative(tensor, planned);
     used.add(tensor.name);
+    const source = toNative(tensor, planned);
     tensors[planned.name] = source;
     bytes[source.dtype] += bytesOf(source);
   });
