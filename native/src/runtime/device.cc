@@ -79,18 +79,24 @@ Device::~Device() {
   else thread_.join();
 }
 
-void Device::enqueue(const char* op, std::function<void()> command) { state_->push({op, std::move(command), nullptr}, false); }
+// These keep the state alive by themselves: a command may destroy the device before the call that enqueued it has returned.
+void Device::enqueue(const char* op, std::function<void()> command) {
+  const auto state = state_;
+  state->push({op, std::move(command), nullptr}, false);
+}
 
 void Device::enqueue_completion(const char* op, std::function<void()> command, std::function<void(const std::string*)> done) {
-  state_->push({op, std::move(command), std::move(done)}, true);
+  const auto state = state_;
+  state->push({op, std::move(command), std::move(done)}, true);
 }
 
 void Device::close() {
+  const auto state = state_;
   {
-    std::lock_guard<std::mutex> lock(state_->mutex);
-    state_->closed = true;
+    std::lock_guard<std::mutex> lock(state->mutex);
+    state->closed = true;
   }
-  state_->wake.notify_one();
+  state->wake.notify_one();
 }
 
 void Device::loop(State& state) {
