@@ -15,6 +15,7 @@ export * from './errors.js';
 export * from './strategy.js';
 export type { DType, LayerDescription, ModelDescription, Rope } from './description.js';
 export { describeDecoderLayers } from './architectures/decoder-layers.js';
+export { describeDecoderLayers } from './architectures/decoder-layers.js';
 export { checkpoint } from './checkpoint-option.js';
 export { convertCheckpoint, type Conversion } from './checkpoint/convert.js';
 export { inspectCheckpoint, type Inspection, type InspectedModel, type InspectedTokenizer, type InspectedWeights } from './checkpoint/inspect.js';
