@@ -1,21 +1,15 @@
-import { resolve } from 'node:path';
-import type { z } from 'zod';
-import { readCheckpoint, describeCheckpoint, summarise } from './checkpoint/checkpoint.js';
+import { readCheckpoint, describeCheckpoint } from './checkpoint/checkpoint.js';
 import { loadTensors } from './checkpoint/load-tensors.js';
-import { ConfigError, DisposedError, StrategyRefusedError, suggestion } from './errors.js';
+import { ConfigError, DisposedError } from './errors.js';
 import { DeviceOps } from './device-ops.js';
 import { HostModel } from './host-model.js';
-import { parseOptions } from './options.js';
 import type { StrategyRegistry } from './registry.js';
 import { type BoundVerifier, StrategyInstance } from './strategy-instance.js';
+import { planStrategy } from './strategy-plan.js';
 import type { CheckpointSummary, Plan, Strategy, StrategyConfig, StrategyHost, TargetDescription, Tensor } from './strategy.js';
 import type { Target } from './target.js';
 import { nativeInput, nativeTensor, TensorScope } from './tensor-scope.js';
-import { loadTokenizer } from './tokenizer/tokenizer.js';
 import type { VerifierRegistry } from './verifiers/registry.js';
-
-/** More nodes than this no plan may ask for: rows of one sequence in one pass. */
-const MAX_NODES = 1000;
 
 /** Loads strategies on demand and keeps them: requests with equal configurations share one instance. */
 export class StrategyLoader {
@@ -58,11 +52,7 @@ export class StrategyLoader {
 
   private async make({ name, verifier, ...rest }: StrategyConfig): Promise<StrategyInstance> {
     const strategy = await this.registry.resolve(name);
-    const options = await readOptions(strategy, rest);
-    const paths = checkpointPaths(strategy, options);
-    const checkpoints = new Map([[this.description.path, this.own]]);
-    for (const path of paths) checkpoints.set(path, await summaryOf(path));
-    const plan = checkedPlan(strategy, options, this.description, checkpoints);
+    const { options, plan } = await planStrategy(strategy, rest, this.description, this.own);
     const bound = this.verifiers.bind(verifier, plan, name);
     return this.create(strategy, options, plan, bound);
   }
@@ -126,52 +116,4 @@ export class StrategyLoader {
 function sortKeys(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-async function readOptions(strategy: Strategy, input: Record<string, unknown>): Promise<Record<string, unknown>> {
-  const known = Object.keys(shapeOf(strategy));
-  const unknown = Object.keys(input).find((key) => known.length > 0 && !known.includes(key));
-  const what = `strategy "${strategy.name}"`;
-  if (unknown !== undefined) throw new ConfigError(`Unknown option "${unknown}" for ${what}${suggestion(unknown, [...known, 'verifier'])}`);
-  const options = parseOptions(strategy.options, input, what) as Record<string, unknown>;
-  for (const key of checkpointKeys(strategy)) if (typeof options[key] === 'string') options[key] = resolve(options[key]);
-  return options;
-}
-
-/** Fields of an object schema; empty where the schema is of another kind. */
-function shapeOf(strategy: Strategy): Record<string, z.ZodType> {
-  return (strategy.options as unknown as { readonly shape?: Record<string, z.ZodType> }).shape ?? {};
-}
-
-/** Options that were declared with `checkpoint()`. */
-function checkpointKeys(strategy: Strategy): string[] {
-  return Object.entries(shapeOf(strategy)).filter(([, schema]) => isCheckpoint(schema)).map(([key]) => key);
-}
-
-function isCheckpoint(schema: z.ZodType): boolean {
-  if (schema.meta?.()?.['checkpoint'] === true) return true;
-  return 'unwrap' in schema && typeof schema.unwrap === 'function' && isCheckpoint(schema.unwrap());
-}
-
-function checkpointPaths(strategy: Strategy, options: Record<string, unknown>): string[] {
-  return checkpointKeys(strategy).map((key) => options[key]).filter((path): path is string => typeof path === 'string');
-}
-
-async function summaryOf(path: string): Promise<CheckpointSummary> {
-  return summarise(await readCheckpoint(path), (await loadTokenizer(path))?.fingerprint);
-}
-
-function checkedPlan(strategy: Strategy, options: Record<string, unknown>, target: TargetDescription, checkpoints: ReadonlyMap<string, CheckpointSummary>): Plan {
-  const plan = strategy.plan(options, target, checkpoints);
-  if ('refused' in plan) {
-    const reasons = plan.refused.map(({ path, message, remedy }) => `${path === '' ? '' : `\`${path}\`: `}${message} ${remedy}`);
-    throw new StrategyRefusedError(`Strategy "${strategy.name}" cannot run here: ${reasons.join(' ')}`);
-  }
-  if (!Number.isInteger(plan.maxNodes) || plan.maxNodes < 0 || plan.maxNodes > MAX_NODES) {
-    throw new StrategyRefusedError(`Strategy "${strategy.name}" plans ${plan.maxNodes} nodes; expected an integer from 0 to ${MAX_NODES}. Ask for a smaller tree.`);
-  }
-  const taps = plan.needs.taps ?? [];
-  const badTap = taps.find((tap) => !Number.isInteger(tap) || tap < 0 || tap > target.model.layers);
-  if (badTap !== undefined) throw new StrategyRefusedError(`Strategy "${strategy.name}" wants residual stream ${badTap}; the target has 0 to ${target.model.layers}.`);
-  return plan;
 }

@@ -37,6 +37,9 @@ describe('inspect', () => {
     const { out } = await run('inspect', 'models/demo/eagle');
     expect(out).toMatch(/no model on their own, such as a draft head/);
     expect(out).toMatch(/ {2}fc\.weight BF16 \[384, 768\]/);
+    expect(out).toMatch(/name a model with --target/);
+    expect((await run('inspect', 'models/demo/eagle', '--target', 'models/demo/target')).out).toMatch(/strategies that run with it on models\/demo\/target: .*eagle \(up to \d+ nodes\)/);
+    expect((await run('inspect', 'models/demo/eagle', '--target', SINGLE)).out).toMatch(/strategies that run with it on .*: none\n {2}Strategy "/);
   });
 
   it('prints the same as JSON, and ends with 2 when there are problems', async () => {

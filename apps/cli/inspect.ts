@@ -11,11 +11,12 @@ export function addInspectCommand(program: Command): void {
   program.command('inspect')
     .description('say what a checkpoint folder is, what would run, what memory it takes, and every problem found; loads no weights')
     .argument('<folder>', 'a checkpoint folder')
-    .option('--json', 'print one JSON object { path, kind, config, weights, model, tokenizer, problems, notes }')
-    .action(async (folder: string, { json }: { readonly json?: true }) => {
+    .option('-t, --target <folder>', 'a model: say which strategies run there with the folder as their head or draft model')
+    .option('--json', 'print one JSON object { path, kind, config, weights, model, tokenizer, strategies, problems, notes }')
+    .action(async (folder: string, { target, json }: { readonly target?: string; readonly json?: true }) => {
       const { inspectCheckpoint } = await import('../../core/index.js');
-      const found = await inspectCheckpoint(folder);
-      process.stdout.write(json ? `${toJson(asJson(found), 2)}\n` : `${inWords(found).join('\n')}\n`);
+      const found = await inspectCheckpoint(folder, target === undefined ? {} : { target });
+      process.stdout.write(json ? `${toJson(asJson(found), 2)}\n` : `${inWords(found, target).join('\n')}\n`);
       if (found.problems.length > 0) process.exitCode = EXIT.usage;
     });
 }
@@ -25,7 +26,7 @@ function asJson({ weights, ...found }: Inspection): object {
   return { ...found, ...(weights === undefined ? {} : { weights: { ...weights, tensors: Object.fromEntries(weights.tensors) } }) };
 }
 
-function inWords(found: Inspection): string[] {
+function inWords(found: Inspection, target?: string): string[] {
   const { path, kind, weights, model, tokenizer, problems, notes } = found;
   return [
     `${shortPath(path)}: ${whatItIs(found)}`,
@@ -33,6 +34,7 @@ function inWords(found: Inspection): string[] {
     ...(model === undefined ? [] : [...modelInWords(model.description).map((line) => `  ${line}`), ...(problems.length === 0 ? memoryInWords(model) : []), ...besides(model)]),
     ...(kind === 'weights' && weights !== undefined ? tensorsInWords(weights) : []),
     ...(tokenizer === undefined ? [] : [`tokenizer: ${tokenizer.size} tokens, ${tokenizer.specialTokens} of them special; fingerprint ${tokenizer.fingerprint.slice(0, 12)}`]),
+    ...strategiesInWords(found, target),
     ...notes.map((note) => `note: ${note}`),
     problems.length === 0 ? 'no problem found' : `${problems.length} problem${problems.length === 1 ? '' : 's'}:`,
     ...problems.map((problem) => `  ${problem}`),
@@ -76,4 +78,14 @@ const SHOWN_TENSORS = 20;
 function tensorsInWords({ tensors }: InspectedWeights): string[] {
   const lines = [...tensors].slice(0, SHOWN_TENSORS).map(([name, { dtype, shape }]) => `  ${name} ${dtype} [${shape.join(', ')}]`);
   return tensors.size > SHOWN_TENSORS ? [...lines, `  and ${tensors.size - SHOWN_TENSORS} more (--json lists all)`] : lines;
+}
+
+/** Those that run; the reasons of the others only where none does. */
+function strategiesInWords({ kind, strategies }: Inspection, target?: string): string[] {
+  if (kind === 'weights' && target === undefined) return ['strategies: name a model with --target to see which take it as their head'];
+  if (strategies.length === 0) return [];
+  const running = strategies.filter(({ refused }) => refused === undefined);
+  const where = target === undefined ? 'strategies that run on it' : `strategies that run with it on ${shortPath(target)}`;
+  if (running.length > 0) return [`${where}: ${running.map(({ config, maxNodes }) => `${config.name} (up to ${maxNodes} nodes)`).join(', ')}`];
+  return [`${where}: none`, ...strategies.map(({ refused }) => `  ${refused}`)];
 }

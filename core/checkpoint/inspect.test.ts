@@ -65,6 +65,22 @@ describe('inspectCheckpoint', () => {
     expect({ kind, problems }).toMatchObject({ kind: 'broken', problems: [expect.stringMatching(/no tensor "model.norm.weight"/)] });
   });
 
+  it('asks strategies whether they run, on a model or with a head on its target', async () => {
+    const running = async (folder: string, target?: string): Promise<string[]> => {
+      const { strategies } = await inspectCheckpoint(join(DEMO, folder), target === undefined ? {} : { target });
+      return strategies.filter(({ refused, maxNodes }) => refused === undefined && maxNodes! > 0).map(({ config }) => config.name);
+    };
+    expect(await running('target')).toEqual(expect.arrayContaining(['lookahead', 'prompt-lookup']));
+    expect(await running('target')).not.toContain('medusa');
+    for (const [head, strategy] of [['medusa', 'medusa'], ['eagle', 'eagle'], ['eagle3', 'eagle'], ['redrafter', 'redrafter'], ['draft', 'draft-target']] as const) {
+      expect(await running(head, join(DEMO, 'target')), head).toContain(strategy);
+    }
+    const { strategies } = await inspectCheckpoint(join(DEMO, 'medusa'), { target: SINGLE });
+    expect(strategies.map(({ refused }) => refused)).toEqual(strategies.map(() => expect.stringMatching(/cannot run here/) as unknown));
+    expect((await inspectCheckpoint(join(DEMO, 'medusa'))).strategies).toEqual([]);
+    await expect(inspectCheckpoint(join(DEMO, 'medusa'), { target: join(DEMO, 'eagle') })).rejects.toThrow(CheckpointError);
+  });
+
   it('gathers every problem, not the first', async () => {
     const folder = await variant((tensors, config) => {
       tensors.delete('model.layers.0.mlp.up_proj.weight');

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ModelDescription } from '../description.js';
 import { CheckpointError, ForetokenError } from '../errors.js';
+import { fittingStrategies, type StrategyFit } from '../strategy-fit.js';
 import { loadTokenizer, missingTokenizer } from '../tokenizer/tokenizer.js';
 import { describeCheckpoint, type Checkpoint, type DescribedCheckpoint } from './checkpoint.js';
 import { readJsonFileIfPresent } from './json-file.js';
@@ -21,6 +22,8 @@ export interface Inspection {
   readonly weights?: InspectedWeights;
   readonly model?: InspectedModel;
   readonly tokenizer?: InspectedTokenizer;
+  /** Strategies and whether they would run: on this model, or with this folder on the target that was asked about. */
+  readonly strategies: readonly StrategyFit[];
   /** What keeps the folder from running as it seems to be meant: all, up to 100. */
   readonly problems: readonly string[];
   /** What does not keep it from running. */
@@ -71,9 +74,10 @@ const MAX_PROBLEMS = 100;
 /**
  * Reads configuration, headers of the weights and the tokenizer of a folder; no weights are loaded.
  *
- * @throws CheckpointError when there is no such folder; every other fault is among the problems
+ * @param options target: folder of a model; then strategies are asked whether they run there with this folder as their head or draft model
+ * @throws CheckpointError when there is no such folder, or when the target does not run; every other fault is among the problems
  */
-export async function inspectCheckpoint(path: string): Promise<Inspection> {
+export async function inspectCheckpoint(path: string, { target }: { readonly target?: string } = {}): Promise<Inspection> {
   const folder = resolve(path);
   if (!(await stat(folder).then((found) => found.isDirectory(), () => false))) throw new CheckpointError(`There is no checkpoint folder at ${folder}`);
   const problems: string[] = [], notes: string[] = [];
@@ -84,8 +88,10 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
   const checkpoint: Checkpoint | undefined = config === undefined || weights === undefined ? undefined : { path: folder, config, ...(generation === undefined ? {} : { generation }), ...weights };
   const model = checkpoint === undefined ? undefined : inspectModel(checkpoint, problems, notes);
   const tokenizer = await inspectTokenizer(folder, model, problems, notes);
+  const kind = problems.length > 0 ? 'broken' : model === undefined ? 'weights' : 'model';
+  const strategies = kind === 'broken' || (kind === 'weights' && target === undefined) ? [] : target === undefined ? await fittingStrategies(folder) : await fittingStrategies(target, folder);
   return {
-    path: folder, kind: problems.length > 0 ? 'broken' : model === undefined ? 'weights' : 'model',
+    path: folder, kind, strategies,
     ...(config === undefined ? {} : { config }), ...(weights === undefined ? {} : { weights: summed(weights) }),
     ...(model === undefined ? {} : { model }), ...(tokenizer === undefined ? {} : { tokenizer }), problems, notes,
   };

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -39,6 +39,18 @@ it('brings real numbers in the type that is asked for, and integers as i32', asy
   expect(whole.map((values) => Array.from(values))).toEqual([[-1, 7, 2 ** 31 - 1], [-5, 5], [1, 0], [200]]);
   const wide = await loadTensors(runtime, checkpoint, 'f32', ['half']);
   expect(Array.from((await runtime.read([wide.get('half')!]))[0]!)).toEqual([1.5, -2]);
+});
+
+it('maps tensors of PyTorch files where they lie', async () => {
+  const torch = await mkdtemp(join(tmpdir(), 'foretoken-load-'));
+  await writeFile(join(torch, 'config.json'), '{}');
+  await copyFile(join(import.meta.dirname, '../../test/fixtures/checkpoints/torch/pytorch_model.bin'), join(torch, 'pytorch_model.bin'));
+  const tensors = await loadTensors(runtime, await readCheckpoint(torch), 'f32', ['fc.bias', 'embed_tokens.weight']);
+  const [bias, embedding] = await runtime.read([tensors.get('fc.bias')!, tensors.get('embed_tokens.weight')!]);
+  // As Python's zipfile and struct read them.
+  expect(Array.from(bias!.subarray(0, 4))).toEqual([-0.17822265625, -0.059600830078125, -0.058380126953125, -0.0626220703125]);
+  expect([embedding![0], embedding!.at(-1), embedding!.length]).toEqual([-0.001312255859375, -0.0177001953125, 260 * 64]);
+  await rm(torch, { recursive: true });
 });
 
 it('says which tensor cannot be had, and why', async () => {
