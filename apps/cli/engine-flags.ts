@@ -26,7 +26,7 @@ export interface EngineFlags {
 export function addEngineFlags(command: Command): Command {
   return command
     .optionsGroup('Model:')
-    .option('-m, --model <folder>', 'Hugging Face folder (config.json, safetensors, tokenizer.json); default: the demo model that ships with Foretoken')
+    .option('-m, --model <folder>', 'Hugging Face folder (config.json, weights, tokenizer.json); default: the demo model that ships with Foretoken')
     .addOption(new Option('--dtype <type>', 'numeric type of weights; default: as stored (f32, or bf16 for half precision)').choices(['f32', 'bf16']))
     .addOption(new Option('--kv-dtype <type>', 'numeric type of keys and values; default: that of the weights').choices(['f32', 'bf16']))
     .option('--context <n>', 'longest prompt and output together, in tokens', integer(2))
