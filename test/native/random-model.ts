@@ -1,4 +1,4 @@
-// Models with random weights, written to a safetensors-free file: each tensor is a range of it.
+// Models with random weights, written to a plain file: each tensor is a range of it, at an odd offset.
 import { writeFileSync } from 'node:fs';
 import type { ModelDescription } from '../../core/description.js';
 import type { NativeTensorSource } from '../../core/native/types.js';
