@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { withLock } from './lock.mjs';
 import { ToolchainError, findToolchain } from './toolchain.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -13,7 +14,7 @@ const args = process.argv.slice(2);
 try {
   const toolchain = findToolchain();
   if (args.includes('--explain')) console.log(JSON.stringify(toolchain));
-  else build(toolchain);
+  else withLock(join(root, '.build-native.lock'), () => build(toolchain), (pid) => console.error(`foretoken: waiting for another build of this folder (process ${pid}) …`));
 } catch (error) {
   if (!(error instanceof ToolchainError)) throw error;
   console.error(`\nforetoken: ${error.message}\n`);
