@@ -59,8 +59,9 @@ export class DeviceOps implements Ops {
 }
 
 /** The noise that a strategy names, in native terms. */
-export function noiseOf({ sequences, positions, stream }: Noise): NativeChoice {
-  return choiceOf(sequences, positions, 0, stream === undefined ? undefined : `draft ${stream}`);
+export function noiseOf({ sequences, positions, stream, vocabMap }: Noise): NativeChoice {
+  const choice = choiceOf(sequences, positions, 0, stream === undefined ? undefined : `draft ${stream}`);
+  return vocabMap === undefined ? choice : { ...choice, vocabMap: nativeTensor(vocabMap) };
 }
 
 function operand(value: Operand): NativeTensor | number {

@@ -76,6 +76,8 @@ export interface Model {
 export interface Noise {
   readonly sequences: readonly Sequence[];
   readonly positions: Int32Array | Tensor;
+  /** Target id of each column, `[columns]` i32, where a draft numbers tokens in its own way; for `topK` only. */
+  readonly vocabMap?: Tensor;
   /**
    * Default: the noise of the target's own choices. A draft that `distributions` describes must be drawn from another, which is new in every
    * iteration. Nodes drawn at the same position need streams of their own.

@@ -36,6 +36,8 @@ export interface NativeChoice {
   readonly rowSampler: Int32Array;
   readonly positions: Int32Array | NativeTensor;
   readonly positionOffset: number;
+  /** `[columns]` i32: the token whose noise each column has; for `topK` only. Default: columns are tokens. */
+  readonly vocabMap?: NativeTensor;
 }
 
 export interface NativeRows {

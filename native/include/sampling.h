@@ -25,6 +25,7 @@ struct ChoiceSpec {
   std::vector<int32_t> row_sampler;  // [rows] index into samplers
   Tensor positions;                  // [rows] i32; the chosen token stands at positions[row] + position_offset
   int32_t position_offset = 0;
+  Tensor token_ids;                  // [columns] i32: the token whose noise each column has; no memory: columns are tokens. For top_k only.
 
   const Sampler& sampler_of(int64_t row) const { return samplers[static_cast<size_t>(row_sampler[static_cast<size_t>(row)])]; }
   /** Of the token chosen after the row; on the device thread, once positions have been written. */

@@ -16,8 +16,8 @@ export class DraftLayer {
     private readonly layout: Layout,
     private readonly projected: LoadedFeatures | undefined,
     private readonly outputNorm: Tensor | undefined,
-    /** Target id of each draft id. */
-    private readonly vocabulary: Tensor | undefined,
+    /** Target id of each draft id; undefined: they are the same. */
+    readonly vocabulary: Tensor | undefined,
   ) {}
 
   /** @throws CheckpointError when the table of token ids is wrong */

@@ -47,9 +47,9 @@ export default defineStrategy({
     };
   },
 
-  async create(host, _options, plan): Promise<DraftProposer> {
+  async create(host, { noise }, plan): Promise<DraftProposer> {
     const { layout, shape } = plan as EaglePlan;   // core hands back what `plan` returned
-    return new EagleProposer(host, await DraftLayer.load(host, layout), shape);
+    return new EagleProposer(host, await DraftLayer.load(host, layout), shape, noise);
   },
 });
 

@@ -28,9 +28,10 @@ export class EagleProposer implements DraftProposer {
   private out: Tensor | undefined;
   private calls = 0;
 
-  constructor(private readonly host: StrategyHost, private readonly draft: DraftLayer, private readonly shape: TreeShape) {
+  /** @param usesNoise whether texts at a temperature are drafted with their own noise */
+  constructor(private readonly host: StrategyHost, private readonly draft: DraftLayer, private readonly shape: TreeShape, usesNoise: boolean) {
     this.session = draft.model.createSession({ maxSequences: host.maxSequences, maxTokens: host.maxTokens });
-    this.growth = { host, draft, session: this.session, ranking: new Ranking(host, draft) };
+    this.growth = { host, draft, session: this.session, ranking: new Ranking(host, draft, usesNoise) };
   }
 
   observe({ sequences, rowStart, firstPosition, hidden }: Observed): void {

@@ -100,6 +100,8 @@ ChoiceSpec choice_spec_of(const RuntimeState& state, const Place& place, const N
   spec.positions = i32_input_of(state, place.field("positions"), object.Get("positions"));
   spec.position_offset = static_cast<int32_t>(integer_of(place.field("positionOffset"), object.Get("positionOffset"), INT32_MIN, INT32_MAX));
   ops::check_choice(place.call, spec, static_cast<int64_t>(spec.row_sampler.size()));
+  const Napi::Value ids = object.Get("vocabMap");
+  if (!ids.IsUndefined()) spec.token_ids = tensor_of(state, place.field("vocabMap"), ids);
   return spec;
 }
 

@@ -38,6 +38,7 @@ void require_shape(const char* op, const char* name, const Tensor& tensor, const
 
 void check_choice(const char* op, const ChoiceSpec& spec, int64_t rows) {
   const auto fail = [op](const std::string& what) { throw Error(kShape, std::string(op) + ": " + what); };
+  if (spec.token_ids.buffer) fail("vocabMap came, which only topK takes");
   const auto given = static_cast<int64_t>(spec.row_sampler.size());
   if (given != rows) fail("rowSampler has " + std::to_string(given) + " entries for " + std::to_string(rows) + " rows");
   const auto samplers = static_cast<int32_t>(spec.samplers.size());

@@ -43,8 +43,8 @@ inline bool any_above(const float* logits, int count, float bound) {
 template <typename Keeper>
 class NoisyScan {
  public:
-  NoisyScan(const Sampler& sampler, uint32_t position, Keeper& keeper)
-      : sampler_(sampler), position_(position), keeper_(keeper), temperature_(static_cast<double>(sampler.temperature)), inverse_(1 / temperature_),
+  NoisyScan(const Sampler& sampler, uint32_t position, Keeper& keeper, const int32_t* ids)
+      : sampler_(sampler), position_(position), keeper_(keeper), ids_(ids), temperature_(static_cast<double>(sampler.temperature)), inverse_(1 / temperature_),
         loser_(certain_loser(keeper.floor(), sampler.temperature)) {}
 
   void run(const float* logits, int count, int first_token) {
@@ -65,7 +65,13 @@ class NoisyScan {
   /** Scores the first batch of those that wait. */
   void flush() {
     uint32_t words[kPhiloxBatch];
-    philox_words(sampler_, position_, tokens_, words);
+    if (ids_ == nullptr) {
+      philox_words(sampler_, position_, tokens_, words);
+    } else {
+      uint32_t named[kPhiloxBatch] = {};
+      for (int j = 0; j < kPhiloxBatch && j < filled_; j++) named[j] = static_cast<uint32_t>(ids_[tokens_[j]]);
+      philox_words(sampler_, position_, named, words);
+    }
     const int count = filled_ < kPhiloxBatch ? filled_ : kPhiloxBatch;
     const double floor = keeper_.floor();
     unsigned hopeful = 0;
@@ -89,6 +95,7 @@ class NoisyScan {
   const Sampler& sampler_;
   const uint32_t position_;
   Keeper& keeper_;
+  const int32_t* ids_;
   const double temperature_, inverse_;
   float loser_;
   int filled_ = 0;  // below one batch between two steps, so a second one always fits
@@ -99,10 +106,11 @@ class NoisyScan {
 /**
  * Gives `keeper` the scores of the tokens first_token, first_token + 1, … in ascending order, but for those that are certainly below its
  * floor(), NaN and -inf. A keeper has `double floor()`, a score below which it wants nothing, and `offer(double score, int32_t token)`.
+ * With `ids` token t has the noise of ids[t].
  */
 template <typename Keeper>
-void scan_noisy(const float* logits, int count, int first_token, const Sampler& sampler, uint32_t position, Keeper& keeper) {
-  NoisyScan<Keeper>(sampler, position, keeper).run(logits, count, first_token);
+void scan_noisy(const float* logits, int count, int first_token, const Sampler& sampler, uint32_t position, Keeper& keeper, const int32_t* ids = nullptr) {
+  NoisyScan<Keeper>(sampler, position, keeper, ids).run(logits, count, first_token);
 }
 
 }  // namespace foretoken

@@ -52,19 +52,28 @@ class BestK {
   std::vector<Entry> heap_;
 };
 
-void rank_row(const float* x, int32_t width, const Sampler* sampler, uint32_t position, BestK& best) {
+void rank_row(const float* x, int32_t width, const Sampler* sampler, uint32_t position, const int32_t* ids, BestK& best) {
   best.clear();
   if (sampler == nullptr || !(sampler->temperature > 0)) {
     for (int32_t i = 0; i < width; i++) best.offer(static_cast<double>(x[i]), i);
     return;
   }
-  scan_noisy(x, width, 0, *sampler, position, best);
+  scan_noisy(x, width, 0, *sampler, position, best, ids);
   for (int32_t i = 0; i < width && !best.full(); i++) {
     if (x[i] == -std::numeric_limits<float>::infinity()) best.offer(static_cast<double>(x[i]), i);
   }
   for (int32_t i = 0; i < width && !best.full(); i++) {
     if (std::isnan(x[i])) best.offer(static_cast<double>(x[i]), i);
   }
+}
+
+void check_noise(ChoiceSpec spec, int64_t rows, int64_t width) {
+  if (spec.token_ids.buffer) {
+    require_i32("topK", "vocabMap", spec.token_ids);
+    require_shape("topK", "vocabMap", spec.token_ids, {width});
+    spec.token_ids = Tensor();
+  }
+  check_choice("topK", spec, rows);
 }
 
 }  // namespace
@@ -74,7 +83,7 @@ Ranked top_k(Device& device, const Tensor& x, int k, const ChoiceSpec* noise) {
   require_real("topK", "x", x);
   const int64_t width = width_of(x);
   if (k < 1 || k > width || width > INT32_MAX) throw Error(kShape, "topK: k must lie from 1 to the last axis of x, got " + std::to_string(k) + " for " + text_of(x));
-  if (noise != nullptr) check_choice("topK", *noise, x.rows());
+  if (noise != nullptr) check_noise(*noise, x.rows(), width);
   std::vector<int64_t> shape = x.shape;
   shape.back() = k;
   const Ranked out{Tensor::make(DType::f32, shape), Tensor::make(DType::i32, shape), Tensor::make(DType::f32, shape)};
@@ -86,7 +95,7 @@ Ranked top_k(Device& device, const Tensor& x, int k, const ChoiceSpec* noise) {
       for (int64_t row = begin; row < end; row++) {
         const float* from = reals.row(row, width);
         const Sampler* sampler = noisy ? &spec.sampler_of(row) : nullptr;
-        rank_row(from, width, sampler, noisy ? spec.position_of(row) : 0, best);
+        rank_row(from, width, sampler, noisy ? spec.position_of(row) : 0, noisy && spec.token_ids.buffer ? spec.token_ids.i32() : nullptr, best);
         int64_t to = row * k;
         for (const Entry& each : best.sorted()) {
           out.values.f32()[to] = from[each.index];
