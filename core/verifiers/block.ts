@@ -9,7 +9,7 @@ import { defineVerifier } from '../strategy.js';
  * A path's end decides on its beginning, so that a refusal says something of draws behind it: the noise of drawn drafts is new in every
  * iteration for this reason.
  *
- * @see Sun et al. 2025, Block Verification Accelerates Speculative Decoding, arXiv:2403.10444
+ * @see Sun et al. 2024, Block Verification Accelerates Speculative Decoding, arXiv:2403.10444
  * @see Weng et al. 2025, Traversal Verification for Speculative Tree Decoding, arXiv:2505.12398
  */
 export const block = defineVerifier({

@@ -45,10 +45,10 @@ export class VerifierBench {
   }
 
   /** What a sampler makes of logits `[rows, vocab]`. */
-  async probs(logits: readonly (readonly number[])[], temperature: number): Promise<number[][]> {
+  async probs(logits: readonly (readonly number[])[], temperature: number, topP = 1): Promise<number[][]> {
     const { ops } = this.runtime;
     const [rows, vocab] = [logits.length, logits[0]!.length];
-    const samplers = [{ temperature, topK: 0, topP: 1, minP: 0, seed: 0n, sample: 0, stream: 0 }];
+    const samplers = [{ temperature, topK: 0, topP, minP: 0, seed: 0n, sample: 0, stream: 0 }];
     const probs = ops.probs(ops.fromArray(Float32Array.from(logits.flat()), [rows, vocab]), { samplers, rowSampler: new Int32Array(rows), positions: new Int32Array(rows), positionOffset: 0 });
     const [values] = await this.runtime.read([probs]);
     return logits.map((_, row) => Array.from(values!.subarray(row * vocab, (row + 1) * vocab)));

@@ -77,7 +77,11 @@ export interface PosteriorCase {
   readonly temperature: number;
   readonly posterior_threshold?: number;
   readonly posterior_alpha?: number;
-  readonly expected: { readonly accept_length: number; readonly best_row: number };
+  readonly top_p?: number;
+  readonly expected?: { readonly accept_length: number; readonly best_row: number };
+  /** Tokens that may be drawn after each node, and with what probability. */
+  readonly kept?: readonly (readonly number[])[];
+  readonly kept_probs?: readonly (readonly number[])[];
   readonly threshold_per_node?: readonly number[];
   readonly node_accepted_given_parent?: readonly boolean[];
   readonly upstream_pad_bug?: boolean;
