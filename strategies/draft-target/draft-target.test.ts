@@ -8,6 +8,7 @@ import draftTarget from './index.js';
 
 describeStrategy({ strategy: 'draft-target', options: ({ draft }) => ({ draft }) }, { afterAll, describe, it });
 describeStrategy({ strategy: 'draft-target', options: ({ target }) => ({ draft: target, length: 5 }) }, { afterAll, describe, it });
+describeStrategy({ strategy: 'draft-target', options: ({ draft }) => ({ draft, length: 3, draw: true }) }, { afterAll, describe, it });
 
 const target = { vocabulary: 'A', kvDtype: 'bf16', model: { vocabSize: 96 } } as unknown as TargetDescription;   // all that the plan reads
 const summary = (rows: number, vocabulary?: string): CheckpointSummary => ({
@@ -83,6 +84,22 @@ describe('the chain', () => {
       expect(stats.accepted).toBe(stats.drafted);
       expect(stats.acceptanceLength).toBe(5);
     });
+  });
+
+  it.each(['rejection', 'block'])('of the target itself, drawn, is kept whole under %s: what was drawn from is what the target says', async (verifier) => {
+    await withEngine({}, async (engine) => {
+      for (const filters of [{ temperature: 0.8 }, { temperature: 1.3, topK: 5 }, { temperature: 1, topP: 0.8, minP: 0.05 }, { temperature: 0 }]) {
+        const { stats } = await engine.generate({
+          promptTokens: prompt, maxTokens: 101, ...filters, seed: 5, ignoreEos: true, strategy: { name: 'draft-target', draft: model('target'), length: 4, draw: true, verifier },
+        }).result;
+        expect(stats).toMatchObject({ faults: 0, accepted: stats.drafted, guarantee: 'distribution' });
+      }
+    });
+  });
+
+  it('that is drawn plans so, and says from what', () => {
+    expect(planFor(summary(96, 'A'))).toMatchObject({ drawn: 'deterministic' });
+    expect(draftTarget.plan(draftTarget.options.parse({ draft: 'draft', draw: true }), target, new Map([['draft', summary(96, 'A')]]))).toMatchObject({ drawn: 'independent', maxWidth: 1 });
   });
 
   it('of a model with a larger vocabulary leaves out what the target does not have', async () => {

@@ -16,6 +16,7 @@ const DEFAULT_LENGTH = 8;
 
 const optionsSchema = z.strictObject({
   draft: checkpoint('Folder of the draft model: config.json, safetensors and the tokenizer of the target.'),
+  draw: z.boolean().default(false).meta({ description: "Draws the chain with noise of its own, for verifiers that judge by probability; otherwise it shares the target's noise." }),
   length: z.int().min(1).max(64).optional().meta({ description: 'Tokens drafted per iteration. Default: follows from what is accepted.' }),
 }).meta({ description: 'Drafts a chain with a second, smaller model that has the same tokenizer.' });
 
@@ -28,7 +29,7 @@ export default defineStrategy({
   api: 1,
   options: optionsSchema,
 
-  plan({ draft, length }, target, checkpoints): Plan | Refusal {
+  plan({ draft, length, draw }, target, checkpoints): Plan | Refusal {
     const summary = checkpoints.get(draft);
     if (summary === undefined) return { refused: [{ path: 'draft', message: `${draft} was not read`, remedy: 'name an existing checkpoint folder' }] };
     const problem = vocabularyProblem(summary, target);
@@ -37,13 +38,13 @@ export default defineStrategy({
     return {
       maxNodes: maxDepth, maxDepth, maxWidth: 1,
       budget: length === undefined ? 'measured' : 'fixed',
-      drawn: 'deterministic',
+      drawn: draw ? 'independent' : 'deterministic',
       needs: { hidden: 'none', choices: false, gap: 'start-late' },
       bytes: memoryOf(summary, target),
     };
   },
 
-  async create(host, { draft, length }, plan): Promise<DraftProposer> {
-    return new DraftTarget(host, await host.loadModel(draft), { maxLength: plan.maxDepth, isAdaptive: length === undefined });
+  async create(host, { draft, length, draw }, plan): Promise<DraftProposer> {
+    return new DraftTarget(host, await host.loadModel(draft), { maxLength: plan.maxDepth, isAdaptive: length === undefined, isDrawn: draw });
   },
 });

@@ -10,6 +10,8 @@ export interface ChainSettings {
   readonly maxLength: number;
   /** Whether the length follows from what was accepted. */
   readonly isAdaptive: boolean;
+  /** Whether tokens are drawn with noise of their own, and come with what they were drawn from. */
+  readonly isDrawn: boolean;
 }
 
 /** A running text in the draft model's own session. */
@@ -36,10 +38,14 @@ export class DraftTarget implements DraftProposer {
   private readonly draftees = new Map<number, Draftee>();
   /** Positions that the draft model has; texts longer than that decode plainly. */
   private readonly maxTokens: number;
+  /** Target ids of the draft model's tokens, where there are fewer of them. */
+  private readonly vocabMap: Tensor | undefined;
 
   constructor(private readonly host: StrategyHost, private readonly model: Model, private readonly settings: ChainSettings) {
     this.maxTokens = Math.min(host.maxTokens, model.description.maxPositions);
     this.session = model.createSession({ maxSequences: host.maxSequences, maxTokens: this.maxTokens });
+    const { vocabSize } = model.description;
+    if (vocabSize < host.target.description.vocabSize) this.vocabMap = host.ops.fromArray(Int32Array.from({ length: vocabSize }, (_, token) => token), [vocabSize]);
   }
 
   /** An accepted chain may grow, a refused one shrinks: a step costs time whether or not its token is kept. */
@@ -58,11 +64,14 @@ export class DraftTarget implements DraftProposer {
     if (fitting.length === 0) return;
     const { hidden, ready } = this.catchUp(fitting);
     if (ready.length === 0) return;
-    const chain = this.chain(hidden, ready);
-    const parents = Int32Array.from({ length: chain.length }, (_, i) => i);
+    const { ops } = this.host;
+    const { tokens, distributions } = this.chain(hidden, ready);
+    const parents = Int32Array.from({ length: tokens.length }, (_, i) => i);
     draft.tensors(ready.map(({ sequence }) => sequence), {
-      tokens: this.host.ops.concat(chain, 1),
-      parents: this.host.ops.fromArray(parents, [1, parents.length]),
+      tokens: ops.concat(tokens, 1),
+      parents: ops.fromArray(parents, [1, parents.length]),
+      ...(this.settings.isDrawn ? { distributions: ops.concat(distributions, 1) } : {}),
+      ...(this.settings.isDrawn && this.vocabMap !== undefined ? { vocabMap: this.vocabMap } : {}),
     });
   }
 
@@ -111,25 +120,44 @@ export class DraftTarget implements DraftProposer {
   }
 
   /** One token per step and text, `[ready, 1]` each, enqueued without a read. Texts whose chain is shorter are absent in the later steps. */
-  private chain(hidden: Tensor, ready: readonly Ready[]): Tensor[] {
-    const { ops, target } = this.host;
+  private chain(hidden: Tensor, ready: readonly Ready[]): { tokens: Tensor[]; distributions: Tensor[] } {
+    const { ops } = this.host;
     const n = ready.length;
     const sequences = ready.map(({ sequence }) => sequence);
     const slots = Int32Array.from(ready, ({ slot }) => slot);
     const longest = Math.max(...ready.map(({ length }) => length));
     const chain: Tensor[] = [];
+    const distributions: Tensor[] = [];
     let state = ops.gather(hidden, Int32Array.from(ready, ({ row }) => row), 0);
     for (let step = 0; step < longest; step++) {
       const positions = Int32Array.from(sequences, ({ tokens }) => tokens.length + step);
-      let tokens = this.model.choose(state, { sequences, positions });
-      if (this.model.description.vocabSize > target.description.vocabSize) tokens = ops.where(ops.less(tokens, target.description.vocabSize), tokens, -1);
+      let tokens = this.settings.isDrawn ? this.draw(state, sequences, positions, distributions) : this.choose(state, sequences, positions);
       if (ready.some(({ length }) => length <= step)) {
         tokens = ops.where(ops.fromArray(Int32Array.from(ready, ({ length }) => Number(step < length)), [n]), tokens, -1);
       }
       chain.push(ops.reshape(tokens, [n, 1]));
       if (step + 1 < longest) state = this.session.forward({ sequences: slots, tokens }).hidden;
     }
-    return chain;
+    return { tokens: chain, distributions };
+  }
+
+  /** The draft model's own choice, with the target's noise. */
+  private choose(state: Tensor, sequences: readonly Sequence[], positions: Int32Array): Tensor {
+    const { ops, target } = this.host;
+    const tokens = this.model.choose(state, { sequences, positions });
+    if (this.model.description.vocabSize <= target.description.vocabSize) return tokens;
+    return ops.where(ops.less(tokens, target.description.vocabSize), tokens, -1);
+  }
+
+  /** A token of each text from what the request's sampling makes of the draft model, which is noted `[texts, 1, columns]`. Tokens that the target does not have are left out beforehand. */
+  private draw(state: Tensor, sequences: readonly Sequence[], positions: Int32Array, distributions: Tensor[]): Tensor {
+    const { ops, target } = this.host;
+    const columns = Math.min(this.model.description.vocabSize, target.description.vocabSize);
+    const all = this.model.head(state);
+    const logits = columns === this.model.description.vocabSize ? all : ops.gather(all, Int32Array.from({ length: columns }, (_, token) => token), 1);
+    const noise = { sequences, positions, stream: 'chain' };
+    distributions.push(ops.reshape(ops.probs(logits, noise), [sequences.length, 1, columns]));
+    return ops.choose(logits, noise);
   }
 
   /** A token that the draft model has no row for stands as token 0: it costs drafts, never output. */

@@ -131,6 +131,9 @@ describe('ops over the last axis', () => {
       expect(await read(scores)).toEqual(await read(values));
     }
     expect(await read(ops.topK(f32([NaN, -Infinity, 2, NaN, 2]), 5).indices)).toEqual([2, 4, 1, 0, 3]);
+    const late = new Array<number>(64).fill(NaN).concat([-Infinity, 1, -Infinity, 1]);   // past the first numbers looked at at once
+    expect(await read(ops.topK(f32(late), 3).indices)).toEqual([65, 67, 64]);
+    expect(await read(ops.topK(f32(new Array<number>(80).fill(3)), 2).indices)).toEqual([0, 1]);
     expect(() => ops.topK(f32([1, 2]), 3)).toThrow(/topK: k must lie from 1/);
   });
 });

@@ -66,7 +66,7 @@ describe('whole texts', () => {
     await writeTinyModel(join(folder, 'target'));
     await writeTinyModel(join(folder, 'draft'), { seed: 2 });
     await writeTinyModel(join(folder, 'small'), { seed: 3, vocabSize: 60 });
-    await writeTinyModel(join(folder, 'large'), { seed: 4, vocabSize: 150 });
+    await writeTinyModel(join(folder, 'large'), { seed: 4, vocabSize: 120 });
     engine = await createEngine({
       model: join(folder, 'target'), measure: false, threads: 1, maxSequences: 64, maxTokensPerSequence: 32,
       plugins: [drawnTree('tree-1', 1, 'independent'), drawnTree('tree-2', 2, 'independent'), drawnTree('tree-3', 3, 'without-replacement')],

@@ -52,12 +52,19 @@ class BestK {
   std::vector<Entry> heap_;
 };
 
+/** By the values themselves. What does not exceed the worst kept is of no use, its index being higher, unless that is NaN. */
+void rank_values(const float* x, int32_t width, BestK& best) {
+  for (int32_t begin = 0; begin < width; begin += kPhiloxBatch) {
+    const int32_t count = std::min<int32_t>(kPhiloxBatch, width - begin);
+    const double floor = best.floor();
+    if (best.full() && !std::isnan(floor) && !any_above(x + begin, count, static_cast<float>(floor))) continue;
+    for (int32_t i = begin; i < begin + count; i++) best.offer(static_cast<double>(x[i]), i);
+  }
+}
+
 void rank_row(const float* x, int32_t width, const Sampler* sampler, uint32_t position, const int32_t* ids, BestK& best) {
   best.clear();
-  if (sampler == nullptr || !(sampler->temperature > 0)) {
-    for (int32_t i = 0; i < width; i++) best.offer(static_cast<double>(x[i]), i);
-    return;
-  }
+  if (sampler == nullptr || !(sampler->temperature > 0)) return rank_values(x, width, best);
   scan_noisy(x, width, 0, *sampler, position, best, ids);
   for (int32_t i = 0; i < width && !best.full(); i++) {
     if (x[i] == -std::numeric_limits<float>::infinity()) best.offer(static_cast<double>(x[i]), i);
