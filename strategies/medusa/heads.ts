@@ -15,7 +15,8 @@ export class Heads {
     private readonly blocks: readonly (readonly Block[])[],
     /** A matrix per head, one for all, or none where the target's own is used. */
     private readonly vocabulary: readonly Tensor[],
-    private readonly tokenMap: Tensor | undefined,
+    /** Target ids of the rows of the vocabulary, where row i is not token i. */
+    readonly tokenMap: Tensor | undefined,
     private readonly logitScale: number,
   ) {}
 
@@ -46,7 +47,7 @@ export class Heads {
     return logitScale === 1 ? logits : ops.mul(logits, logitScale);
   }
 
-  /** Target ids of rows of the vocabulary, `rows` of any shape. */
+  /** The tokens that rows of the vocabulary stand for, `rows` of any shape. */
   tokens(rows: Tensor): Tensor {
     return this.tokenMap === undefined ? rows : this.ops.gather(this.tokenMap, rows, 0);
   }

@@ -49,10 +49,10 @@ function headTensors({ block, vocabulary }: Names, matrix: (h: number) => Values
 }
 
 /** What a strategy drafts and what becomes of it. */
-async function traceOf(model: string, options: object): Promise<string[]> {
+async function traceOf(model: string, options: object, temperature = 0): Promise<string[]> {
   const engine = await createEngine({ model, dtype: 'f32', measure: false, threads: 1, maxTokensPerSequence: 256 });
   try {
-    const request = { promptTokens: PROMPT, maxTokens: 40, ignoreEos: true };
+    const request = { promptTokens: PROMPT, maxTokens: 40, ignoreEos: true, temperature, seed: 6 };
     const plain = await engine.generate({ ...request, strategy: 'off' }).result;
     const { tokens, stats, trace } = await engine.generate({ ...request, trace: true, strategy: { name: 'medusa', choices: [[0, 0, 0], [0, 1], [1, 0], [2]], ...options } }).result;
     expect(tokens).toEqual(plain.tokens);
@@ -136,6 +136,17 @@ describe('every public layout of the same heads drafts the same trees', () => {
       const head = await writeHeadFolder(await newFolder(), { model_type: 'medusa', num_heads: HEADS }, headTensors(VLLM(''), matrix), { extra });
       expect(await traceOf(target, { head })).toEqual(kept);
     }
+  });
+
+  it('vLLM with rows in an order of its own, at a temperature too: tokens keep their noise', async () => {
+    const plain = await writeHeadFolder(await newFolder(), {}, headTensors(LISTED('')));
+    const extra = [{ name: 'token_map', dtype: 'I64' as const, shape: [tiny.vocabulary], data: new Uint8Array(BigInt64Array.from({ length: tiny.vocabulary }, (_, row) => BigInt(tiny.vocabulary - 1 - row)).buffer) }];
+    const turned = (h: number): Values => {
+      const { shape, values } = successorMatrix(tiny, h + 2);
+      return { shape, values: values.map((_, i) => values[(tiny.vocabulary - 1 - Math.floor(i / tiny.hidden)) * tiny.hidden + (i % tiny.hidden)]!) };
+    };
+    const head = await writeHeadFolder(await newFolder(), {}, headTensors(VLLM(''), turned), { extra });
+    expect(await traceOf(target, { head }, 1.2)).toEqual(await traceOf(target, { head: plain }, 1.2));
   });
 });
 

@@ -32,23 +32,25 @@ export class MedusaProposer implements DraftProposer {
     const { columns, parents, places, paths } = this.levels[depth - 1]!;
     const isCut = sequences.some(({ budget }) => budget < columns);
     const logits = this.heads.logits(hidden!, depth);   // the plan asks for it
-    const { values, indices } = this.rank(isCut ? ops.logSoftmax(logits) : logits, sequences, depth);
+    const { indices, scores: ranked } = this.rank(isCut ? ops.logSoftmax(logits) : logits, sequences, depth);
     const tokens = ops.gather(this.heads.tokens(ops.reshape(indices, [n, depth * this.ranks])), places, 1);
-    const scores = isCut ? { scores: ops.linear(ops.reshape(values, [n, depth * this.ranks]), paths) } : {};
+    const scores = isCut ? { scores: ops.linear(ops.reshape(ranked, [n, depth * this.ranks]), paths) } : {};
     draft.tensors(sequences, { tokens, parents, ...scores });
   }
 
-  private rank(logits: Tensor, sequences: readonly Sequence[], depth: number): { values: Tensor; indices: Tensor } {
+  /** The best ranks of every head, and logarithms of their chances: with noise, of how far each is behind the best. */
+  private rank(logits: Tensor, sequences: readonly Sequence[], depth: number): { indices: Tensor; scores: Tensor } {
     const { ops } = this.host;
-    return this.usesNoise && sequences.some(({ sampling }) => sampling.temperature > 0)
-      ? ops.topK(logits, this.ranks, noiseOf(sequences, depth))
-      : ops.topK(logits, this.ranks);
+    if (!this.usesNoise || sequences.every(({ sampling }) => sampling.temperature === 0)) return ops.topK(logits, this.ranks);
+    const { indices, scores } = ops.topK(logits, this.ranks, noiseOf(sequences, depth, this.heads.tokenMap));
+    return { indices, scores: ops.logSoftmax(scores) };
   }
 }
 
 /** The noise of the tokens that the heads guess: the first drafted token stands where the text so far ends. */
-function noiseOf(sequences: readonly Sequence[], depth: number): Noise {
+function noiseOf(sequences: readonly Sequence[], depth: number, vocabMap: Tensor | undefined): Noise {
   return {
+    ...(vocabMap === undefined ? {} : { vocabMap }),
     sequences: sequences.flatMap((sequence) => Array.from({ length: depth }, () => sequence)),
     positions: Int32Array.from({ length: sequences.length * depth }, (_, row) => sequences[Math.floor(row / depth)]!.tokens.length + (row % depth)),
   };

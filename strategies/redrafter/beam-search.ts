@@ -1,4 +1,4 @@
-import type { Ops, Tensor } from '../../core/index.js';
+import type { Noise, Ops, Tensor } from '../../core/index.js';
 import type { Drafter } from './drafter.js';
 
 /** One step of a beam search: the best paths of one length, best first. All `[n, width]`. */
@@ -18,16 +18,25 @@ export interface DraftTree {
   readonly scores: Tensor;
 }
 
-/**
- * Follows the `width` likeliest paths. Every step is enqueued, none is waited for.
- *
- * @param pending roots `[n]` @param hidden the target's state before them `[n, hidden]` @param width ≤ `drafter.width`
- */
-export function beamSearch(ops: Ops, drafter: Drafter, { pending, hidden, width, length }: { pending: Tensor; hidden: Tensor; width: number; length: number }): BeamStep[] {
+/** Where a search begins and how far it goes. */
+export interface BeamStart {
+  /** Roots `[n]`. */
+  readonly pending: Tensor;
+  /** The target's states before them `[n, hidden]`. */
+  readonly hidden: Tensor;
+  /** Paths followed, at most `drafter.width`. */
+  readonly width: number;
+  readonly length: number;
+  /** The noise of the tokens of one step, for so many rows per root; undefined: none. */
+  noise(step: number, rowsEach: number): Noise | undefined;
+}
+
+/** Follows the likeliest paths. Every step is enqueued, none is waited for. */
+export function beamSearch(ops: Ops, drafter: Drafter, { pending, hidden, width, length, noise }: BeamStart): BeamStep[] {
   const [n, size] = hidden.shape as [number, number];
   const rows = n * width;
   const start = drafter.next(pending, undefined);
-  const first = drafter.guess(hidden, start);
+  const first = drafter.guess(hidden, start, noise(0, 1));
   const best = Int32Array.from({ length: width }, (_, rank) => rank);
   let last: BeamStep = { tokens: ops.gather(first.tokens, best, 1), scores: ops.gather(first.logProbs, best, 1), from: undefined };
   const steps = [last];
@@ -36,7 +45,7 @@ export function beamSearch(ops: Ops, drafter: Drafter, { pending, hidden, width,
   for (let states = start; steps.length < length; ) {
     const before = last.from === undefined ? ops.gather(states, rowOf, 0) : ops.reshape(ops.gather(ops.reshape(states, [n, width, size]), last.from, 1), [rows, size]);
     states = drafter.next(ops.reshape(last.tokens, [rows]), before);
-    const { tokens, logProbs } = drafter.guess(context, states);
+    const { tokens, logProbs } = drafter.guess(context, states, noise(steps.length, width));
     const paths = ops.add(logProbs, ops.reshape(last.scores, [rows, 1]));
     const { values, indices } = ops.topK(ops.reshape(paths, [n, width * drafter.width]), width);
     const [from] = ops.divMod(indices, drafter.width);

@@ -1,4 +1,4 @@
-import type { Ops, StrategyHost, Tensor } from '../../core/index.js';
+import type { Noise, Ops, StrategyHost, Tensor } from '../../core/index.js';
 import { type DrafterLayout, type LinearNames, tensorsOf } from './layout.js';
 
 /** How the state takes in the next token: as the first implementation does, or as TensorRT-LLM does. */
@@ -66,16 +66,16 @@ export class Drafter {
   /**
    * The likeliest next tokens with their log-probabilities among these, best first.
    *
-   * @param hidden `[rows, hidden]` of the target @param state `[rows, hidden]`
+   * @param hidden `[rows, hidden]` of the target @param state `[rows, hidden]` @param noise joins the logits before they are ranked
    * @returns both `[rows, width]`
    */
-  guess(hidden: Tensor, state: Tensor): { tokens: Tensor; logProbs: Tensor } {
+  guess(hidden: Tensor, state: Tensor, noise: Noise | undefined): { tokens: Tensor; logProbs: Tensor } {
     const { ops } = this;
     const joined = ops.concat([hidden, state], 1);
     const projected = this.projection === undefined ? joined : ops.linear(joined, this.projection.weight, this.projection.bias);
     const read = this.blocks.reduce((x, { weight, bias }) => ops.add(x, ops.silu(ops.linear(x, weight, bias))), projected);
-    const { values, indices } = ops.topK(ops.linear(read, this.vocabulary), this.width);
-    return { tokens: indices, logProbs: ops.logSoftmax(values) };
+    const { indices, scores } = ops.topK(ops.linear(read, this.vocabulary), this.width, noise);
+    return { tokens: indices, logProbs: ops.logSoftmax(scores) };
   }
 }
 

@@ -28,6 +28,7 @@ const optionsSchema = z.strictObject({
   beams: z.int().min(1).max(MOST_BEAMS).optional().meta({ description: `Paths followed; 1: greedy. Default: up to ${DEFAULT_BEAMS}, as pays on this machine.` }),
   beamLength: z.int().min(2).max(64).optional().meta({ description: `Tokens of a path, the known first one counted. Default: up to ${DEFAULT_LENGTH}, as pays on this machine.` }),
   cell: z.enum(['silu', 'linear']).default('silu').meta({ description: 'The recurrent cell: "silu" as Apple trains and runs it, "linear" as TensorRT-LLM runs it.' }),
+  noise: z.boolean().default(true).meta({ description: 'At a temperature, rank with the noise of the request: more is accepted.' }),
 }).meta({ description: 'A recurrent head on the last hidden state drafts with a beam search.' });
 
 /** Options of redrafter. */
@@ -65,9 +66,9 @@ export default defineStrategy({
     };
   },
 
-  async create(host, { cell, beams, beamLength }, plan): Promise<DraftProposer> {
+  async create(host, { cell, beams, beamLength, noise }, plan): Promise<DraftProposer> {
     const { checkpoint: path, layout, maxDepth } = plan as ReDrafterPlan;   // core hands back what `plan` returned
-    const settings = { width: beams ?? DEFAULT_BEAMS, length: maxDepth, isFixed: beams !== undefined || beamLength !== undefined };
+    const settings = { width: beams ?? DEFAULT_BEAMS, length: maxDepth, isFixed: beams !== undefined || beamLength !== undefined, usesNoise: noise };
     return new ReDrafterProposer(host, await Drafter.load(host, path, layout, cell), settings);
   },
 });
