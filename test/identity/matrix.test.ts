@@ -11,6 +11,14 @@ const total = { tokens: 0, cells: 0 };
 const lookup: Choice = { name: 'prompt-lookup', length: 6, branches: 2 };
 const draft: Choice = { name: 'draft-target', draft: 'models/demo/draft', length: 4 };
 const STRATEGIES: readonly Choice[] = [lookup, draft];
+/** In the cells of one engine per dtype: what they need of the target, its hidden states and choices, is the same in all. */
+const HEADS_AND_PROBES: readonly Choice[] = [
+  { name: 'medusa', head: 'models/demo/medusa', choices: 'mc_sim_7b_63' },
+  { name: 'redrafter', head: 'models/demo/redrafter', beams: 3, beamLength: 4 },
+  { name: 'eagle', head: 'models/demo/eagle', depth: 3, topK: 4, maxNodes: 12 },
+  { name: 'eagle', head: 'models/demo/eagle3', tree: 'chain', depth: 4 },
+  { name: 'lookahead' },
+];
 
 const temperatures: RequestCell[] = [{ temperature: 0 }, { temperature: 0.7 }, { temperature: 1.3 }];
 const filtered: RequestCell[] = [
@@ -37,15 +45,16 @@ describe.each(engines)('with $dtype, $threads threads and prompt chunks of $pref
 
   const isPlainCorner = cell.threads === 2 && cell.prefillChunk === 7;
   describe.each([...temperatures, ...(isPlainCorner ? [...filtered, ...stopped] : [])].map((request) => ({ request, label: JSON.stringify(request) })))('asked with $label', ({ request }) => {
-    for (const strategy of STRATEGIES) {
+    const strategies = isPlainCorner ? [...STRATEGIES, ...HEADS_AND_PROBES] : STRATEGIES;
+    for (const strategy of strategies) {
       for (const batch of [1, 3]) {
-        it(`${nameOf(strategy)} gives plain decoding's tokens, ${batch} at a time`, async () => {
+        it(`${labelOf(strategy)} gives plain decoding's tokens, ${batch} at a time`, async () => {
           await check([strategy], batch, request, prompts.slice(0, batch === 1 ? 5 : 6));
         });
       }
     }
     it('every strategy gives them in a mixed batch of 8', async () => {
-      const { maxConcurrent } = await check([...STRATEGIES, 'off'], 8, request, prompts);
+      const { maxConcurrent } = await check([...strategies, 'off'], 8, request, prompts);
       expect(maxConcurrent, 'sequences in one pass').toBeGreaterThan(1);
     });
   });
@@ -60,6 +69,6 @@ describe.each(engines)('with $dtype, $threads threads and prompt chunks of $pref
   }
 });
 
-function nameOf(strategy: Choice): string {
-  return typeof strategy === 'string' ? strategy : strategy.name;
+function labelOf(strategy: Choice): string {
+  return typeof strategy === 'string' ? strategy : `${strategy.name}${strategy['head'] === undefined ? '' : ` of ${String(strategy['head'])}`}`;
 }
