@@ -35,6 +35,7 @@ export class MemberStats {
   drafted = 0;
   accepted = 0;
   faults = 0;
+  bypassed = 0;
   maxConcurrent = 0;
   draftMs = 0;
   verifyMs = 0;

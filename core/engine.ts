@@ -2,6 +2,9 @@ import type { Batch, Request } from './batch.js';
 import { iterate } from './decode.js';
 import { ConfigError, ContextLengthError, DisposedError, TokenizerError } from './errors.js';
 import type { EngineEmitter } from './events.js';
+import type { ExperimentDefinition } from './experiment/definition.js';
+import { Experiment } from './experiment/experiment.js';
+import { type ShadowRequest, type ShadowScore, ShadowScorer } from './experiment/shadow-score.js';
 import type { ModelDescription } from './description.js';
 import { type GenerateOptions, type GenerateRequest, parseGenerateRequest, type ScoreRequest } from './options.js';
 import { Run } from './run.js';
@@ -43,6 +46,7 @@ export class Engine implements AsyncDisposable {
   private failure: unknown;
   private readonly loaded: StrategyInstance[] = [];
   private disposal: Promise<void> | undefined;
+  private scorer: ShadowScorer | undefined;
 
   /** @internal Made by `createEngine`. */
   constructor(
@@ -109,6 +113,32 @@ export class Engine implements AsyncDisposable {
   async prepare(strategy: string | StrategyConfig): Promise<void> {
     this.checkUsable();
     await this.load(strategy);
+  }
+
+  /**
+   * Compares strategies on this engine; see {@link Experiment}.
+   *
+   * @throws ConfigError where the definition is wrong
+   */
+  experiment(definition: ExperimentDefinition): Experiment {
+    this.checkUsable();
+    return new Experiment(definition, {
+      generate: (request) => this.generate(request),
+      shadow: (request) => this.shadow(request),
+      guaranteeOf: async (strategy) => (await this.load(strategy))?.guarantee ?? 'identical',
+    });
+  }
+
+  /**
+   * What a strategy would have had accepted on a text that was served without it, token for token. It verifies no draft, because under the exact verifier the
+   * text itself says what the target chose.
+   *
+   * @throws ConfigError for a verifier that is not exact and for drafts that are drawn anew
+   */
+  async shadow(request: ShadowRequest): Promise<ShadowScore> {
+    this.checkUsable();
+    this.scorer ??= new ShadowScorer(this.target, this.strategies, this.plain, (options) => this.promptOf(options));
+    return this.scorer.score(request);
   }
 
   /** Ends every run with a DisposedError and frees everything. A second call waits for the first. */
@@ -192,6 +222,7 @@ export class Engine implements AsyncDisposable {
   private async end(): Promise<void> {
     this.shutdown.abort(new DisposedError('The engine was disposed while this run was under way.'));
     await this.looping;
+    await this.scorer?.settled();
     for (const strategy of await this.strategies.ready()) strategy.dispose();
     this.target.dispose();
     this.events.removeAllListeners();

@@ -3,7 +3,8 @@ import { ConfigError, suggestion } from './errors.js';
 import { randomSeed } from './sampling.js';
 import type { Sampling, Strategy, StrategyConfig, Verifier } from './strategy.js';
 
-const strategyChoice = z.union([
+/** A strategy by name, `'off'`, or a configuration. */
+export const strategyChoice = z.union([
   z.string().min(1),
   z.looseObject({ name: z.string().min(1) }),
 ], { error: "expected a strategy's name, 'off', or an object with a `name`" });
@@ -78,6 +79,9 @@ const requestSchema = z.strictObject({
   strategy: strategyChoice.optional(),
   signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, { error: 'expected an AbortSignal' }).optional(),
 });
+
+/** What a configuration may fix for all requests: all but what belongs to one request. */
+export const requestDefaultsSchema = requestSchema.omit({ prompt: true, promptTokens: true, n: true, trace: true, strategy: true, signal: true }).partial();
 
 /** Options of `engine.generate`. */
 export interface GenerateRequest {

@@ -1,3 +1,4 @@
+import type { ExperimentTag } from './experiment/measured-run.js';
 import type { Guarantee } from './strategy.js';
 import type { TraceEntry } from './trace.js';
 
@@ -36,6 +37,8 @@ export interface RunStats {
   readonly timeToFirstTokenMs: number;
   /** Iterations in which the strategy failed and the sequence was decoded plainly. */
   readonly faults: number;
+  /** Iterations decoded plainly because the strategy had been given up: after repeated faults, or where its plan says so. */
+  readonly bypassed: number;
   /** Seed of the noise: give it to `generate` to get the same tokens. */
   readonly seed: bigint;
 }
@@ -56,6 +59,8 @@ export interface SampleResult {
 export interface RunResult extends SampleResult {
   readonly usage: { readonly promptTokens: number; readonly completionTokens: number; readonly totalTokens: number };
   readonly samples: readonly SampleResult[];
+  /** For requests of an experiment: which one, and under which arm. */
+  readonly experiment?: ExperimentTag;
 }
 
 /**

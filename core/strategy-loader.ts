@@ -14,6 +14,8 @@ import type { VerifierRegistry } from './verifiers/registry.js';
 /** Loads strategies on demand and keeps them: requests with equal configurations share one instance. */
 export class StrategyLoader {
   private readonly instances = new Map<string, Promise<StrategyInstance>>();
+  /** Those that draft for one text that nobody is served; see `loadApart`. */
+  private readonly apart = new Map<string, Promise<StrategyInstance>>();
 
   constructor(
     private readonly registry: StrategyRegistry,
@@ -28,6 +30,24 @@ export class StrategyLoader {
 
   /** @returns undefined for `'off'` */
   async load(choice: string | StrategyConfig): Promise<StrategyInstance | undefined> {
+    return this.loadInto(this.instances, choice, this.description);
+  }
+
+  /**
+   * The same, shared with no request: what it holds of its texts and what its callbacks make cannot meet those of the running batch. It takes one
+   * text at a time.
+   */
+  async loadApart(choice: string | StrategyConfig): Promise<StrategyInstance | undefined> {
+    return this.loadInto(this.apart, choice, { ...this.description, maxSequences: 1 });
+  }
+
+  /** Those that are ready. */
+  async ready(): Promise<StrategyInstance[]> {
+    const settled = await Promise.allSettled([...this.instances.values(), ...this.apart.values()]);
+    return settled.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  }
+
+  private async loadInto(instances: Map<string, Promise<StrategyInstance>>, choice: string | StrategyConfig, description: TargetDescription): Promise<StrategyInstance | undefined> {
     const config: StrategyConfig = typeof choice === 'string' ? { name: choice } : choice;
     if (config.name === 'off') {
       const [extra] = Object.keys(config).filter((key) => key !== 'name');
@@ -35,35 +55,29 @@ export class StrategyLoader {
       return undefined;
     }
     const key = JSON.stringify(config, sortKeys);
-    let instance = this.instances.get(key);
+    let instance = instances.get(key);
     if (instance === undefined) {
-      instance = this.make(config);
-      this.instances.set(key, instance);
-      instance.catch(() => this.instances.delete(key));   // the next request may find the file repaired
+      instance = this.make(config, description);
+      instances.set(key, instance);
+      instance.catch(() => instances.delete(key));   // the next request may find the file repaired
     }
     return instance;
   }
 
-  /** Those that are ready. */
-  async ready(): Promise<StrategyInstance[]> {
-    const settled = await Promise.allSettled(this.instances.values());
-    return settled.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
-  }
-
-  private async make({ name, verifier, ...rest }: StrategyConfig): Promise<StrategyInstance> {
+  private async make({ name, verifier, ...rest }: StrategyConfig, description: TargetDescription): Promise<StrategyInstance> {
     const strategy = await this.registry.resolve(name);
-    const { options, plan } = await planStrategy(strategy, rest, this.description, this.own);
+    const { options, plan } = await planStrategy(strategy, rest, description, this.own);
     const bound = this.verifiers.bind(verifier, plan, name);
-    return this.create(strategy, options, plan, bound);
+    return this.create(strategy, options, plan, bound, description);
   }
 
-  private async create(strategy: Strategy, options: Record<string, unknown>, plan: Plan, verifier: BoundVerifier): Promise<StrategyInstance> {
+  private async create(strategy: Strategy, options: Record<string, unknown>, plan: Plan, verifier: BoundVerifier, { maxSequences, maxTokens }: TargetDescription): Promise<StrategyInstance> {
     const scope = new TensorScope();
     const models: HostModel[] = [];
     const ops = new DeviceOps(this.target.runtime.ops, scope);
     scope.creating = true;
     try {
-      const proposer = await strategy.create(this.hostFor(ops, scope, models), options, plan);
+      const proposer = await strategy.create({ ...this.hostFor(ops, scope, models), maxSequences, maxTokens }, options, plan);
       scope.creating = false;
       return new StrategyInstance(strategy.name, plan, verifier, ops, proposer, scope, models);
     } catch (error) {
@@ -73,7 +87,7 @@ export class StrategyLoader {
     }
   }
 
-  private hostFor(ops: DeviceOps, scope: TensorScope, models: HostModel[]): StrategyHost {
+  private hostFor(ops: DeviceOps, scope: TensorScope, models: HostModel[]): Omit<StrategyHost, 'maxSequences' | 'maxTokens'> {
     const { runtime, model, description } = this.target;
     return {
       target: {
@@ -82,8 +96,6 @@ export class StrategyLoader {
         head: (hidden) => scope.track(model.head(nativeTensor(hidden))),
       },
       ops,
-      maxSequences: this.description.maxSequences,
-      maxTokens: this.description.maxTokens,
       loadTensors: async (path, names) => {
         const tensors = await loadTensors(runtime, await readCheckpoint(path), this.dtype, names);
         return new Map([...tensors].map(([name, tensor]) => [name, scope.track(tensor)]));

@@ -39,8 +39,8 @@ export class Target {
     return this.ops;
   }
 
-  /** The last pass; undefined before the first. */
-  get lastForward(): NativeForward | undefined {
+  /** Rows of the last pass; undefined before the first. */
+  get lastForward(): Pick<NativeForward, 'hidden' | 'taps'> | undefined {
     return this.last;
   }
 
@@ -76,9 +76,14 @@ export class Target {
     return forward;
   }
 
-  dispose(): void {
+  /** Frees the tensors of the last passes; model and session stay. */
+  release(): void {
     this.before.dispose();
     this.scope.dispose();
+  }
+
+  dispose(): void {
+    this.release();
     this.session.dispose();
     this.model.dispose();
   }

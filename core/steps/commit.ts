@@ -28,7 +28,8 @@ function note(part: Part, block: Block | undefined): void {
   member.unseen = { firstPosition: from, rows, commit: block === undefined ? undefined : commitOf(block, member) };
 }
 
-function commitOf({ outcome, tokens, path }: Block, member: Member): Commit {
+/** What a strategy is told of its last draft. */
+export function commitOf({ outcome, tokens, path }: Block, member: Member): Commit {
   const { choices, reported, part } = outcome;
   return {
     tokens: Int32Array.from(tokens),

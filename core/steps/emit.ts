@@ -31,6 +31,7 @@ function count({ outcome, tokens, path }: Block, member: Member, concurrent: num
   for (let depth = 0; depth < accepted; depth++) stats.acceptedPerPosition[depth] = (stats.acceptedPerPosition[depth] ?? 0) + 1;
   stats.maxConcurrent = Math.max(stats.maxConcurrent, concurrent);
   if (member.strategy !== undefined) stats.draftMs += draftMs;
+  else if (member.request.strategy !== undefined) stats.bypassed++;
   stats.verifyMs += verifyMs;
   stats.commitMs += commitMs;
   if (stats.firstTokenAt === 0) stats.firstTokenAt = performance.now();
@@ -48,7 +49,7 @@ function trace({ outcome }: Block, member: Member, { draftMs, verifyMs, commitMs
 }
 
 /** Longest path of a draft; of one that was made on the device only the number of nodes is known. */
-function depthOf(draft: Draft | undefined): number {
+export function depthOf(draft: Draft | undefined): number {
   if (draft === undefined) return 0;
   if (draft.kind === 'device') return draft.nodes.count;
   const depths = [0];
@@ -102,6 +103,7 @@ function statsOf({ request, sequence, stats }: Member): RunStats {
     tokensPerSecond: sequence.outputLength / seconds,
     timeToFirstTokenMs: stats.firstTokenAt - request.calledAt,
     faults: stats.faults,
+    bypassed: stats.bypassed,
     seed: request.options.sampling.seed,
   };
 }

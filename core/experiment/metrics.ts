@@ -1,0 +1,43 @@
+import type { Trial } from './trial.js';
+
+/** What arms are compared by. */
+export const METRIC_NAMES = ['tokensPerSecond', 'timeToFirstTokenMs', 'interTokenP99Ms', 'acceptanceLength', 'acceptanceRate'] as const;
+
+export type MetricName = (typeof METRIC_NAMES)[number];
+
+/**
+ * A ratio of two sums over trials. All metrics are ratios: a mean is the sum over the count. So one estimator serves all, and none of them is
+ * biased by averaging ratios of short outputs with ratios of long ones.
+ */
+export interface Metric {
+  readonly label: string;
+  readonly unit: string;
+  /** Whether it is about time: then arms may not share passes. */
+  readonly isLatency: boolean;
+  readonly isHigherBetter: boolean;
+  /** Numerator and denominator of one trial; undefined where the trial says nothing about it. */
+  terms(trial: Trial): readonly [number, number] | undefined;
+}
+
+export const METRICS: Readonly<Record<MetricName, Metric>> = {
+  tokensPerSecond: {
+    label: 'decoding speed', unit: 'tokens/s', isLatency: true, isHigherBetter: true,
+    terms: ({ timing }) => (timing === undefined || timing.tokens === 0 || timing.ms <= 0 ? undefined : [timing.tokens, timing.ms / 1000]),
+  },
+  timeToFirstTokenMs: {
+    label: 'time to first token', unit: 'ms', isLatency: true, isHigherBetter: false,
+    terms: ({ timing }) => (timing?.timeToFirstTokenMs === undefined ? undefined : [timing.timeToFirstTokenMs, 1]),
+  },
+  interTokenP99Ms: {
+    label: 'p99 gap between tokens', unit: 'ms', isLatency: true, isHigherBetter: false,
+    terms: ({ timing }) => (timing?.interTokenP99Ms === undefined ? undefined : [timing.interTokenP99Ms, 1]),
+  },
+  acceptanceLength: {
+    label: 'tokens per pass', unit: 'tokens', isLatency: false, isHigherBetter: true,
+    terms: ({ tokens, iterations }) => (iterations === 0 ? undefined : [tokens, iterations]),
+  },
+  acceptanceRate: {
+    label: 'accepted share of drafted nodes', unit: '', isLatency: false, isHigherBetter: true,
+    terms: ({ accepted, drafted }) => (drafted === 0 ? undefined : [accepted, drafted]),
+  },
+};
