@@ -60,6 +60,8 @@ export class Member {
   lastRow = -1;
   /** Whether its strategy has been told all text up to the pending token, as `hidden` needs it. */
   isObserved = false;
+  /** Positions before this one run again; its strategy has heard them. */
+  told = 0;
   /** Samples still to be forked from it once its prompt is in. */
   forks: number;
   /** Throws and slow calls in a row; see `steps/faults.ts`. */

@@ -6,6 +6,8 @@ export interface Rope {
   readonly inverseFrequencies: readonly number[];
   /** Multiplies cosines and sines (YaRN's attention factor). */
   readonly scale: number;
+  /** The same of texts longer than {@link ModelDescription.longFrom}; as many. Default: the table does not change. */
+  readonly longInverseFrequencies?: readonly number[];
 }
 
 /** What differs between the layers of one model. */
@@ -19,6 +21,19 @@ export interface LayerDescription {
    * `inputs` is `'state'`; its two norms stand in place of `attentionNorm`. Default: false.
    */
   readonly joined?: boolean;
+  /** Its feed-forward part is one of {@link ModelDescription.experts}. Default: false. */
+  readonly experts?: boolean;
+}
+
+/** Feed-forward parts of which each row runs a few, chosen by a router. */
+export interface ExpertsDescription {
+  readonly count: number;
+  /** Experts that a row runs. */
+  readonly perToken: number;
+  /** Inner width of one. */
+  readonly size: number;
+  /** Whether the shares of the chosen ones add up to 1; else they are those among all experts. */
+  readonly shareWhole: boolean;
 }
 
 /**
@@ -54,6 +69,13 @@ export interface ModelDescription {
   readonly qkNorm: 'none' | 'head' | 'all';
   readonly finalNorm: boolean;
   readonly ropes: readonly Rope[];
+  /**
+   * A text of more tokens turns by the tables for long texts, all its tokens from the first on: a sequence that grows beyond it is run again
+   * from 0. Default: no table changes.
+   */
+  readonly longFrom?: number;
+  /** Of the layers that have experts. */
+  readonly experts?: ExpertsDescription;
   readonly layer: readonly LayerDescription[];
   /** Whether the head shares the embedding's weights. */
   readonly tied: boolean;

@@ -30,7 +30,8 @@ export class HostModel implements Model {
   createSession({ maxSequences, maxTokens }: { maxSequences: number; maxTokens: number }): Session {
     const native = this.native.createSession({ maxSequences, maxTokens, pages: pagesFor(maxSequences, maxTokens), kvDtype: this.kvDtype });
     this.sessions.push(native);
-    return new HostSession(native, this.runtime, this.scope);
+    const { longFrom = Infinity } = this.description;
+    return new HostSession(native, this.runtime, this.scope, maxTokens > longFrom);
   }
 
   embed(tokens: Tensor | Int32Array): Tensor {
@@ -52,9 +53,15 @@ export class HostModel implements Model {
 }
 
 class HostSession implements Session {
-  constructor(private readonly native: NativeSession, private readonly runtime: NativeRuntime, private readonly scope: TensorScope) {}
+  constructor(private readonly native: NativeSession, private readonly runtime: NativeRuntime, private readonly scope: TensorScope, private readonly isLong: boolean) {}
 
-  open(): number { return this.native.open(); }
+  /** A drafting model whose rotary table changes has one for all its texts, that of the longest it may meet: it guesses, and never starts again. */
+  open(): number {
+    const sequence = this.native.open();
+    if (this.isLong) this.native.setLong(sequence, true);
+    return sequence;
+  }
+
   fork(from: number): number { return this.native.fork(from); }
   close(sequence: number): void { this.native.close(sequence); }
   length(sequence: number): number { return this.native.length(sequence); }

@@ -21,6 +21,7 @@ export async function score(request: unknown, target: Target): Promise<Scores> {
   const { session, settings } = target;
   const slot = session.open();
   try {
+    if (isLong(text, tree, target)) session.setLong(slot, true);
     const scored: Float32Array[] = [];
     let forwards = 0;
     for (let from = 0; from < text.length; from += settings.prefillChunk) {
@@ -58,6 +59,16 @@ function check(text: Int32Array, rows: readonly number[] | undefined, tree: Retu
   if (tree.parents.length !== tree.tokens.length || tree.tokens.length === 0) throw new ConfigError(`Option \`tree\` of score: ${tree.tokens.length} tokens and ${tree.parents.length} parents.`);
   const badParent = tree.parents.findIndex((parent, node) => parent >= node);
   if (badParent >= 0) throw new ConfigError(`Option \`tree\` of score: node ${badParent} hangs from node ${tree.parents[badParent]}; parents come before their children.`);
+}
+
+/** Whether the tables for long texts serve. A tree is computed in one pass, so all its paths must want the same. */
+function isLong(text: Int32Array, tree: ReturnType<typeof parseScoreRequest>['tree'], { description: { longFrom } }: Target): boolean {
+  if (longFrom === undefined || text.length > longFrom) return longFrom !== undefined;
+  const depths: number[] = [];
+  for (const parent of tree?.parents ?? []) depths.push(parent < 0 ? 1 : depths[parent]! + 1);
+  const deepest = text.length + Math.max(0, ...depths);
+  if (deepest <= longFrom) return false;
+  throw new ConfigError(`Option \`tree\` of score reaches from ${text.length} to ${deepest} tokens; the model's rotary table changes at ${longFrom}, and no tree may cross that length. Score its paths as texts.`);
 }
 
 function rowsOf(slot: number, known: Int32Array, tree: ReturnType<typeof parseScoreRequest>['tree']): NativeRows {

@@ -2,11 +2,11 @@ import type { ModelDescription, Rope } from '../../core/index.js';
 
 /** A model in words, a line for each part. Only what differs from a plain decoder is said beyond its sizes. */
 export function modelInWords(model: ModelDescription): string[] {
-  const { layers, hiddenSize, heads, kvHeads, headDim, intermediateSize, activation, vocabSize, tied, maxPositions } = model;
+  const { layers, hiddenSize, heads, kvHeads, headDim, vocabSize, tied, maxPositions } = model;
   return [
     `${layers} layer${layers === 1 ? '' : 's'} of ${hiddenSize} values, vocabulary of ${vocabSize}${tied ? ', head tied to the embedding' : ''}`,
     `attention: ${heads} heads${kvHeads === heads ? '' : ` on ${kvHeads} of keys and values`} of ${headDim} values${attentionExtras(model)}`,
-    `MLP: ${intermediateSize} values, ${ACTIVATIONS[activation]}`,
+    `MLP: ${feedForward(model)}, ${ACTIVATIONS[model.activation]}`,
     `norms: RMS ${placement(model)}, eps ${model.normEps}${model.normWeightOffset === 0 ? '' : ', times 1 + weight'}`,
     `positions: ${maxPositions}, ${positions(model)}`,
     ...factors(model),
@@ -14,6 +14,13 @@ export function modelInWords(model: ModelDescription): string[] {
 }
 
 const ACTIVATIONS = { silu: 'SiLU', gelu: 'GELU', geluTanh: 'GELU (tanh)' } as const;
+
+function feedForward({ layer, experts, intermediateSize }: ModelDescription): string {
+  const routed = layer.filter((one) => one.experts).length;
+  if (experts === undefined || routed === 0) return `${intermediateSize} values`;
+  const parts = `${experts.perToken} of ${experts.count} experts of ${experts.size} values`;
+  return routed === layer.length ? parts : `${parts} in ${routed} of ${layer.length} layers, ${intermediateSize} values in the others`;
+}
 
 function attentionExtras({ qkNorm, attentionSoftCap, attentionScale, headDim, layer }: ModelDescription): string {
   const extras = [
@@ -37,10 +44,10 @@ function placement({ preNorm, postNorm }: ModelDescription): string {
   return preNorm && postNorm ? 'before and after attention and MLP' : postNorm ? 'after attention and MLP' : 'before attention and MLP';
 }
 
-function positions({ ropes, layer, headDim }: ModelDescription): string {
+function positions({ ropes, layer, headDim, longFrom }: ModelDescription): string {
   const still = layer.filter(({ rope }) => rope < 0).length;
   const tables = [...new Set(ropes.map((rope) => table(rope, headDim)))];
-  return `${tables.length === 0 ? 'none' : `rotary, ${tables.join(' and ')}`}${still === 0 ? '' : `, none in ${still} of ${layer.length} layers`}`;
+  return `${tables.length === 0 ? 'none' : `rotary, ${tables.join(' and ')}`}${longFrom === undefined ? '' : `, another table for texts of more than ${longFrom}`}${still === 0 ? '' : `, none in ${still} of ${layer.length} layers`}`;
 }
 
 /** The longest wave tells bases and scalings apart. */

@@ -6,14 +6,16 @@ import { gemma3 } from './gemma3.js';
 import { granite } from './granite.js';
 import { llama } from './llama.js';
 import { mistral } from './mistral.js';
+import { mixtral } from './mixtral.js';
 import { olmo2 } from './olmo2.js';
 import { phi3 } from './phi3.js';
 import { qwen2 } from './qwen2.js';
 import { qwen3 } from './qwen3.js';
+import { qwen3Moe } from './qwen3-moe.js';
 import { smollm3 } from './smollm3.js';
 
 /** The families of models that are implemented, one file each. */
-export const ARCHITECTURES: readonly Architecture[] = [llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3, olmo2, granite, smollm3];
+export const ARCHITECTURES: readonly Architecture[] = [llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3, olmo2, granite, smollm3, mixtral, qwen3Moe];
 
 /**
  * The family that a config.json names: by `model_type`, else by `architectures`. Where both are there they must agree.

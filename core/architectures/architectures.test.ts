@@ -10,8 +10,6 @@ import { IRRELEVANT_FIELDS } from './irrelevant-fields.js';
 
 const FIXTURES = join(import.meta.dirname, '../../test/fixtures/checkpoints/configs');
 const SHARED = join(import.meta.dirname, '../../../shared/data/configs/models');
-/** Their rotary tables change with the length of the text. */
-const UNSUPPORTED_ROPE = /^phi-(3\.5|4)-mini\.json$/;
 const KNOWN = ARCHITECTURES.map(({ name }) => name);
 
 function plan(config: JsonObject, source = 'config.json'): ArchitecturePlan {
@@ -24,7 +22,7 @@ function plan(config: JsonObject, source = 'config.json'): ArchitecturePlan {
 
 const SMALL = { model_type: 'llama', vocab_size: 32, hidden_size: 16, intermediate_size: 24, num_hidden_layers: 3, num_attention_heads: 2 };
 const HEAD_DIMS: Readonly<Record<string, number>> = { qwen3: 128, gemma2: 256, gemma3_text: 256 };
-const THETAS: Readonly<Record<string, number>> = { gemma3_text: 1e6, smollm3: 2e6 };
+const THETAS: Readonly<Record<string, number>> = { gemma3_text: 1e6, smollm3: 2e6, mixtral: 1e6 };
 const small = (more: JsonObject): ArchitecturePlan => plan({ ...SMALL, ...more });
 const names = ({ tensors }: ArchitecturePlan): string[] => [...tensors()].map(({ name }) => name);
 
@@ -36,13 +34,12 @@ describe('public configs', () => {
       for (const file of files) {
         const config = parseStrictJsonObject(readFileSync(join(folder, file), 'utf8'), file);
         const type = String(config['model_type']);
-        if (UNSUPPORTED_ROPE.test(file)) expect(() => plan(config, file), file).toThrow(/"rope_scaling" in .* has "type": "longrope", which is not supported; known: default/);
-        else if (KNOWN.includes(type)) {
+        if (KNOWN.includes(type)) {
           expect(plan(config, file).description.layers, file).toBe(config['num_hidden_layers']);
           accepted++;
         } else expect(() => plan(config, file), file).toThrow(`"model_type": "${type}", which is not supported; known: ${KNOWN.join(', ')}`);
       }
-      console.log(`${accepted} of ${files.length} configs accepted, ${files.length - accepted} of other families or kinds of rope refused`);
+      console.log(`${accepted} of ${files.length} configs accepted, ${files.length - accepted} of other families refused`);
       expect(accepted).toBeGreaterThan(3);
     });
   }
@@ -134,7 +131,31 @@ describe('factors, caps and positions', () => {
     expect([phi({}), phi({ partial_rotary_factor: 0.75 }), phi({ partial_rotary_factor: 0.75, rope_parameters: { rope_type: 'default', rope_theta: 1e4, partial_rotary_factor: 0.75 } })]).toEqual([16, 12, 12]);
     expect(() => phi({ partial_rotary_factor: 0.5, rope_parameters: { partial_rotary_factor: 0.75 } })).toThrow(/both 0.5 and 0.75/);
     expect(() => phi({ partial_rotary_factor: 0.1 })).toThrow(/an even number of a head's 32 values/);
-    for (const type of ['longrope', 'su', 'yarn', 'linear']) expect(() => phi({ rope_scaling: { type, factor: 2 } })).toThrow(`"type": "${type}", which is not supported; known: default`);
+    for (const type of ['linear', 'llama3']) expect(() => phi({ rope_scaling: { type, factor: 2 } })).toThrow(`"type": "${type}", which is not supported; known: default, longrope`);
+  });
+
+  it('of phi3 change with the length of the text, under all names of longrope', () => {
+    const factors = { short_factor: [1, 2], long_factor: [4, 8] };
+    const phi = (rope_scaling: JsonObject, more: JsonObject = {}): ArchitecturePlan['description'] => small({ model_type: 'phi3', head_dim: 4, max_position_embeddings: 400, original_max_position_embeddings: 100, rope_scaling, ...more }).description;
+    const plain = phi({ type: 'longrope', ...factors });
+    expect(plain).toMatchObject({ longFrom: 100, maxPositions: 400, ropes: [{ inverseFrequencies: [1, 1 / 200], longInverseFrequencies: [1 / 4, 1 / 800] }] });
+    expect(plain.ropes[0]!.scale).toBeCloseTo(Math.sqrt(1 + Math.log(4) / Math.log(100)), 14);
+    for (const type of ['su', 'yarn']) expect(phi({ type, ...factors })).toEqual(plain);
+    expect(phi({ rope_type: 'longrope', type: 'su', ...factors })).toEqual(plain);
+    expect(phi({ type: 'longrope', attention_factor: 1.5, ...factors }).ropes[0]!.scale).toBe(1.5);
+    expect(() => phi({ type: 'longrope', short_factor: [1], long_factor: [1, 2] })).toThrow(/1 numbers in "short_factor"; expected 2/);
+    expect(() => phi({ type: 'longrope', short_factor: [1, 2], long_factor: [1, 0] })).toThrow(/0 in "long_factor" \(number 1\); expected a number above 0/);
+    expect(() => phi({ type: 'longrope', short_factor: [1, 2] })).toThrow(/no "long_factor"; expected an array of 2 numbers/);
+  });
+
+  it('of experts come from config.json, the count under either name', () => {
+    expect(small({ model_type: 'mixtral', num_key_value_heads: 1 }).description).toMatchObject({ experts: { count: 8, perToken: 2, size: 24, shareWhole: true }, layer: Array(3).fill({ rope: 0, slidingWindow: 0, experts: true }) });
+    const qwen = (more: JsonObject): ArchitecturePlan['description'] => small({ model_type: 'qwen3_moe', num_key_value_heads: 1, moe_intermediate_size: 8, ...more }).description;
+    expect(qwen({ mlp_only_layers: [1], norm_topk_prob: true, num_experts: 4, num_experts_per_tok: 3 })).toMatchObject({ experts: { count: 4, perToken: 3, size: 8, shareWhole: true }, layer: [{ experts: true }, { experts: false }, { experts: true }] });
+    expect(qwen({ num_local_experts: 16, decoder_sparse_step: 2 })).toMatchObject({ experts: { count: 16, perToken: 8, shareWhole: false }, layer: [{ experts: false }, { experts: true }, { experts: false }] });
+    expect(() => qwen({ num_local_experts: 4, num_experts: 6 })).toThrow(/both "num_experts": 6 and "num_local_experts": 4/);
+    expect(() => qwen({ num_experts: 4 })).toThrow(/no "num_experts_per_tok"|"num_experts_per_tok": 8; expected at most "num_experts", 4/);
+    expect(() => qwen({ mlp_only_layers: [3] })).toThrow(/3 in "mlp_only_layers"; expected layers from 0 to 2/);
   });
 
   it('of gemma3 are two rotary tables, from either style of config.json', () => {

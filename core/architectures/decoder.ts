@@ -1,6 +1,6 @@
 // What the families have in common: sizes, a description with the plain choices, and the tensor names most of them use.
 import { describeJson } from '../checkpoint/strict-json.js';
-import type { ModelDescription } from '../description.js';
+import type { ExpertsDescription, ModelDescription } from '../description.js';
 import { CheckpointError } from '../errors.js';
 import type { PlannedTensor } from './architecture.js';
 import type { ConfigFields } from './config-fields.js';
@@ -8,6 +8,7 @@ import type { ConfigFields } from './config-fields.js';
 /** More is no model but a broken file; it bounds what is built before the tensors are looked up. */
 const MAX_LAYERS = 10_000;
 const MAX_HEAD_DIM = 65_536;
+const MAX_EXPERTS = 65_536;
 
 export interface Sizes {
   readonly layers: number;
@@ -97,6 +98,22 @@ export interface DecoderParts {
   readonly norms?: Readonly<Record<string, string>>;
   /** Whether q, k and v are rows of one stored matrix, gate and up of another. */
   readonly fused?: boolean;
+  /** Layers whose MLP is one of experts, and how the file names its parts. Default: none. */
+  readonly experts?: StoredExperts;
+}
+
+/** Experts as they are stored. */
+export interface StoredExperts {
+  readonly description: ExpertsDescription;
+  readonly has: (layer: number) => boolean;
+  /** Within a layer, e.g. "mlp." */
+  readonly prefix: string;
+  readonly gate: string;
+  readonly up: string;
+  readonly down: string;
+  /** What config.json calls the count and the inner width. */
+  readonly countMeaning: string;
+  readonly sizeMeaning: string;
 }
 
 /** Where norms stand, by neutral and stored name: on the inputs of attention and MLP, on their outputs, or on both. */
@@ -107,7 +124,7 @@ export const SANDWICH_NORMS = { attentionNorm: 'input_layernorm', mlpNorm: 'pre_
 type Axis = readonly [size: number, meaning: string];
 
 /** All tensors but the head, under the names of Llama and the many families that took them over. */
-export function* decoderTensors(sizes: Sizes, { biases, qkNorm, norms = PRE_NORMS, fused = false }: DecoderParts): Iterable<PlannedTensor> {
+export function* decoderTensors(sizes: Sizes, { biases, qkNorm, norms = PRE_NORMS, fused = false, experts }: DecoderParts): Iterable<PlannedTensor> {
   const { hiddenSize, headDim, heads, kvHeads, intermediateSize, vocabSize, layers } = sizes;
   const hidden: Axis = [hiddenSize, 'hidden_size'];
   const query: Axis = [heads * headDim, 'num_attention_heads * head_dim'];
@@ -121,12 +138,34 @@ export function* decoderTensors(sizes: Sizes, { biases, qkNorm, norms = PRE_NORM
     for (const [name, file] of Object.entries(norms)) yield planned(neutral + name, `${stored}${file}.weight`, hidden);
     yield* projections(neutral, `${stored}self_attn.`, [['q', query], ['k', key], ['v', key]], hidden, biases?.qkv, fused ? 'qkv_proj' : undefined);
     yield* projections(neutral, `${stored}self_attn.`, [['o', hidden]], query, biases?.o);
-    yield* projections(neutral, `${stored}mlp.`, [['gate', inner], ['up', inner]], hidden, biases?.mlp, fused ? 'gate_up_proj' : undefined);
-    yield* projections(neutral, `${stored}mlp.`, [['down', hidden]], inner, biases?.mlp);
+    if (experts?.has(i)) yield* expertTensors(neutral, stored, hidden, experts);
+    else {
+      yield* projections(neutral, `${stored}mlp.`, [['gate', inner], ['up', inner]], hidden, biases?.mlp, fused ? 'gate_up_proj' : undefined);
+      yield* projections(neutral, `${stored}mlp.`, [['down', hidden]], inner, biases?.mlp);
+    }
     if (qkNorm === undefined) continue;
     yield planned(`${neutral}qNorm`, `${stored}self_attn.q_norm.weight`, qkNorm === 'head' ? [headDim, 'head_dim'] : query);
     yield planned(`${neutral}kNorm`, `${stored}self_attn.k_norm.weight`, qkNorm === 'head' ? [headDim, 'head_dim'] : key);
   }
+}
+
+function* expertTensors(neutral: string, stored: string, hidden: Axis, { description, prefix, gate, up, down, countMeaning, sizeMeaning }: StoredExperts): Iterable<PlannedTensor> {
+  const inner: Axis = [description.size, sizeMeaning];
+  yield planned(`${neutral}router`, `${stored}${prefix}gate.weight`, [description.count, countMeaning], hidden);
+  for (let i = 0; i < description.count; i++) {
+    const [to, from] = [`${neutral}experts.${i}.`, `${stored}${prefix}experts.${i}.`];
+    yield planned(`${to}gate`, `${from}${gate}.weight`, inner, hidden);
+    yield planned(`${to}up`, `${from}${up}.weight`, inner, hidden);
+    yield planned(`${to}down`, `${from}${down}.weight`, hidden, inner);
+  }
+}
+
+/** How many experts there are and how many of them a token runs. @throws CheckpointError */
+export function readExpertCounts(fields: ConfigFields, countField: string, defaults: { readonly count: number; readonly perToken: number }): { readonly count: number; readonly perToken: number } {
+  const count = fields.integer(countField, { default: defaults.count, max: MAX_EXPERTS });
+  const perToken = fields.integer('num_experts_per_tok', { default: defaults.perToken });
+  if (perToken > count) fields.refuse('num_experts_per_tok', perToken, `at most "${countField}", ${count}`);
+  return { count, perToken };
 }
 
 /** Matrices that read the same input: one tensor each, or all rows of one that is stored as `fused`. */

@@ -16,14 +16,18 @@ export interface RopeContext {
   readonly defaultTheta: number;
   /** Whether the family knows `partial_rotary_factor`: the share of a head, from its beginning, that turns. */
   readonly partial?: boolean;
-  /** Kinds of scaling that the family knows. Default: all of this file. */
+  /** Kinds of scaling that the family knows. Default: all of this file whose table does not change with the text. */
   readonly kinds?: readonly string[];
+  /** Other names that the family's files have for kinds. */
+  readonly aliases?: Readonly<Record<string, string>>;
 }
 
 export interface RopePlan {
   readonly rope: Rope;
   /** Positions that the table is meant for, where that is more than `max_position_embeddings`. */
   readonly maxPositions: number;
+  /** {@link ModelDescription.longFrom}, where the table changes. */
+  readonly longFrom?: number;
 }
 
 interface Base {
@@ -89,17 +93,21 @@ function baseOf(fields: ConfigFields, { size, maxPositions, defaultTheta, partia
   return { theta: theta ?? defaultTheta, size: turningSize(fields, scaling, size, partial), maxPositions, original };
 }
 
-function scaledRope(scaling: ConfigFields | undefined, base: Base, { kinds }: RopeContext): RopePlan {
+function scaledRope(scaling: ConfigFields | undefined, base: Base, { kinds = FIXED_KINDS, aliases = {} }: RopeContext): RopePlan {
   if (scaling === undefined) return plainRope(base);
   scaling.has('partial_rotary_factor');   // read with the base
-  const plan = kindOf(scaling, kinds ?? [...KINDS.keys()])(scaling, base);
+  const plan = kindOf(scaling, kinds, aliases)(scaling, base);
   scaling.refuseUnread('its kind of rope', []);
   return plan;
 }
 
-function kindOf(scaling: ConfigFields, kinds: readonly string[]): Kind {
-  const modern = scaling.text('rope_type');
-  const legacy = scaling.text('type');
+function kindOf(scaling: ConfigFields, kinds: readonly string[], aliases: Readonly<Record<string, string>>): Kind {
+  const named = (field: string): string | undefined => {
+    const name = scaling.text(field);
+    return name !== undefined && Object.hasOwn(aliases, name) ? aliases[name] : name;
+  };
+  const modern = named('rope_type');
+  const legacy = named('type');
   refuseContradiction(scaling, 'rope_type', modern, legacy);
   const name = modern ?? legacy ?? 'default';
   const kind = kinds.includes(name) ? KINDS.get(name) : undefined;
@@ -128,7 +136,9 @@ const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ['linear', linearRope],
   ['llama3', llama3Rope],
   ['yarn', yarnRope],
+  ['longrope', longRope],
 ]);
+const FIXED_KINDS = [...KINDS.keys()].filter((name) => name !== 'longrope');
 
 function plainRope(base: Base): RopePlan {
   return { rope: { inverseFrequencies: frequencies(base), scale: 1 }, maxPositions: base.maxPositions };
@@ -188,6 +198,35 @@ function yarnScale(fields: ConfigFields, factor: number): number {
   const mscaleAll = fields.number('mscale_all_dim', { default: 0 });
   const scaleOf = (by: number): number => (factor <= 1 ? 1 : 0.1 * by * Math.log(factor) + 1);
   return given ?? (mscale !== 0 && mscaleAll !== 0 ? scaleOf(mscale) / scaleOf(mscaleAll) : scaleOf(1));
+}
+
+/**
+ * LongRoPE (arXiv:2402.13753): a factor of its own for every frequency, and other ones once the text is longer than the original length. Both
+ * tables have the attention factor of the extended length.
+ */
+function longRope(fields: ConfigFields, base: Base): RopePlan {
+  const original = fields.integer('original_max_position_embeddings', { default: base.original });
+  const factor = fields.number('factor', { default: base.maxPositions / original, above: 0 });
+  const given = fields.has('attention_factor') ? fields.number('attention_factor', { min: 0 }) : undefined;
+  const scale = given ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original)));
+  if (!Number.isFinite(scale)) fields.refuse('original_max_position_embeddings', original, 'more than 1');
+  const divided = (name: string): number[] => {
+    const by = factorsOf(fields, name, base.size / 2);
+    return frequencies(base).map((frequency, i) => frequency / by[i]!);
+  };
+  const rope = { inverseFrequencies: divided('short_factor'), scale, longInverseFrequencies: divided('long_factor') };
+  return { rope, maxPositions: base.maxPositions, longFrom: original };
+}
+
+/** A positive number for every frequency. */
+function factorsOf(fields: ConfigFields, name: string, count: number): number[] {
+  const given = fields.array(name);
+  if (given === undefined) return fields.refuse(name, undefined, `an array of ${count} numbers`);
+  if (given.length !== count) throw new CheckpointError(`${fields.source} has ${given.length} numbers in "${name}"; expected ${count}, half of the values of a head that turn`);
+  return given.map((factor, i) => {
+    if (typeof factor === 'number' && Number.isFinite(factor) && factor > 0) return factor;
+    throw new CheckpointError(`${fields.source} has ${describeJson(factor)} in "${name}" (number ${i}); expected a number above 0`);
+  });
 }
 
 function frequencies({ theta, size }: Base): number[] {

@@ -66,6 +66,9 @@ export interface NativeSession {
   /** `paths` `[sequences, maxDepth]`; without it every tentative row is forgotten. */
   commit(sequences: Int32Array, paths?: Int32Array): void;
   truncate(sequence: number, length: number): void;
+  /** Whether an empty sequence is to turn by the tables for long texts; forks inherit it. Throws while it holds rows of the other table. */
+  setLong(sequence: number, isLong: boolean): void;
+  isLong(sequence: number): boolean;
   pages(): { readonly used: number; readonly total: number };
   dispose(): void;
 }

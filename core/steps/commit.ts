@@ -24,8 +24,9 @@ function note(part: Part, block: Block | undefined): void {
   const rows = Array.from({ length: to - from }, (_, i) => part.start + i);
   for (const row of path) rows.push(part.root + row);
   member.lastRow = rows.at(-1) ?? -1;
-  if (member.strategy === undefined || rows.length === 0) return;
-  member.unseen = { firstPosition: from, rows, commit: block === undefined ? undefined : commitOf(block, member) };
+  const repeated = Math.min(Math.max(0, member.told - from), rows.length);
+  if (member.strategy === undefined || rows.length === repeated) return;
+  member.unseen = { firstPosition: from + repeated, rows: rows.slice(repeated), commit: block === undefined ? undefined : commitOf(block, member) };
 }
 
 /** What a strategy is told of its last draft. */

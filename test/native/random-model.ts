@@ -39,13 +39,15 @@ export function writeRandomModel(file: string, d: ModelDescription, biases: read
 }
 
 function shapesOf(d: ModelDescription, biases: readonly string[]): [string, number[]][] {
+  const mlp = (prefix: string, inner: number): [string, number, number][] => [[`${prefix}gate`, inner, hidden], [`${prefix}up`, inner, hidden], [`${prefix}down`, hidden, inner]];
+  const expertsOf = ({ experts }: ModelDescription): [string, number, number][] => [['router', experts!.count, hidden], ...Array.from({ length: experts!.count }, (_, e) => mlp(`experts.${e}.`, experts!.size)).flat()];
   const queries = d.heads * d.headDim, keys = d.kvHeads * d.headDim, { hiddenSize: hidden, intermediateSize: middle } = d;
   const shapes: [string, number[]][] = [['embedding', [d.vocabSize, hidden]]];
   if (!d.tied) shapes.push(['head', [d.vocabSize, hidden]]);
   if (d.finalNorm) shapes.push(['finalNorm', [hidden]]);
   for (let i = 0; i < d.layers; i++) {
     const matrices: [string, number, number][] = [
-      ['q', queries, hidden], ['k', keys, hidden], ['v', keys, hidden], ['o', hidden, queries], ['gate', middle, hidden], ['up', middle, hidden], ['down', hidden, middle],
+      ['q', queries, hidden], ['k', keys, hidden], ['v', keys, hidden], ['o', hidden, queries], ...(d.layer[i]!.experts ? expertsOf(d) : mlp('', middle)),
     ];
     for (const [name, outputs, inputs] of matrices) {
       shapes.push([`layers.${i}.${name}`, [outputs, inputs]]);

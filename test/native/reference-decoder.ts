@@ -33,10 +33,23 @@ function runLayer(d: ModelDescription, w: LayerWeights, layer: LayerDescription,
   const middle = stream.map((x, t) => joined(d, x, attended[t]!, d.postNorm ? w.get('attentionPostNorm') : undefined));
   return middle.map((x) => {
     const input = d.preNorm ? norm(d, x, w.get('mlpNorm')) : x;
-    const gate = w.project('gate', input), up = w.project('up', input);
-    const output = w.project('down', gate.map((g, i) => activate(d, g) * up[i]!));
+    const output = layer.experts ? experts(d, w, input) : feedForward(d, w, '', input);
     return joined(d, x, output, d.postNorm ? w.get('mlpPostNorm') : undefined);
   });
+}
+
+function feedForward(d: ModelDescription, w: LayerWeights, prefix: string, x: Vector): number[] {
+  const gate = w.project(`${prefix}gate`, x), up = w.project(`${prefix}up`, x);
+  return w.project(`${prefix}down`, gate.map((g, i) => activate(d, g) * up[i]!));
+}
+
+function experts(d: ModelDescription, w: LayerWeights, x: Vector): number[] {
+  const { perToken, shareWhole } = d.experts!;
+  const scores = w.project('router', x).map(Math.exp);
+  const chosen = scores.map((score, expert) => ({ score, expert })).sort((a, b) => b.score - a.score || a.expert - b.expert).slice(0, perToken);
+  const whole = (shareWhole ? chosen.map(({ score }) => score) : scores).reduce((a, b) => a + b, 0);
+  const said = chosen.map(({ score, expert }) => feedForward(d, w, `experts.${expert}.`, x).map((y) => y * (score / whole)));
+  return x.map((_, i) => said.reduce((sum, one) => sum + one[i]!, 0));
 }
 
 function attention(d: ModelDescription, w: LayerWeights, layer: LayerDescription, inputs: readonly Vector[]): number[][] {

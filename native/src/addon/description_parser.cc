@@ -38,6 +38,7 @@ std::vector<Rope> ropes_of(const Place& place, const Napi::Value& value) {
     Rope rope;
     rope.inverse_frequencies = numbers_of(fields.place("inverseFrequencies"), fields.get("inverseFrequencies"));
     rope.scale = fields.finite("scale");
+    if (fields.has("longInverseFrequencies")) rope.long_inverse_frequencies = numbers_of(fields.place("longInverseFrequencies"), fields.get("longInverseFrequencies"));
     ropes.push_back(std::move(rope));
   }
   return ropes;
@@ -55,9 +56,17 @@ std::vector<LayerDescription> layers_of(const Place& place, const Napi::Value& v
     layer.rope = static_cast<int>(fields.integer("rope", -1, static_cast<int64_t>(description.ropes.size()) - 1));
     layer.sliding_window = static_cast<int>(fields.integer("slidingWindow", 0));
     layer.joined = fields.boolean("joined", false);
+    layer.experts = fields.boolean("experts", false);
     layers.push_back(layer);
   }
   return layers;
+}
+
+void read_experts(const Fields& fields, Description& d) {
+  d.experts = fields.size("count");
+  d.experts_per_token = fields.size("perToken");
+  d.expert_size = fields.size("size");
+  d.experts_share_whole = fields.boolean("shareWhole");
 }
 
 }  // namespace
@@ -92,6 +101,8 @@ Description description_of(const Place& place, const Napi::Value& value) {
   d.input_norm = fields.boolean("inputNorm", true);
   d.normed_residual = fields.boolean("normedResidual", false);
   if (fields.has("headSize")) d.head_size = static_cast<int>(fields.integer("headSize", 0));
+  if (fields.has("longFrom")) d.long_from = fields.integer("longFrom", 0);
+  if (fields.has("experts")) read_experts(Fields(fields.place("experts"), fields.get("experts")), d);
   d.ropes = ropes_of(fields.place("ropes"), fields.get("ropes"));
   d.layer = layers_of(fields.place("layer"), fields.get("layer"), d);
   return d;

@@ -22,6 +22,8 @@ Napi::Function SessionObject::define(Napi::Env env) {
     InstanceMethod<&SessionObject::forward>("forward"),
     InstanceMethod<&SessionObject::commit>("commit"),
     InstanceMethod<&SessionObject::truncate>("truncate"),
+    InstanceMethod<&SessionObject::set_long>("setLong"),
+    InstanceMethod<&SessionObject::is_long>("isLong"),
     InstanceMethod<&SessionObject::pages>("pages"),
     InstanceMethod<&SessionObject::dispose>("dispose"),
   });
@@ -121,6 +123,20 @@ void SessionObject::truncate(const Napi::CallbackInfo& info) {
     const int32_t sequence = sequence_of({"truncate", "sequence"}, info[0]);
     const int64_t length = integer_of({"truncate", "length"}, info[1], 0, kMaxLength);
     session("truncate").truncate(sequence, length);
+  });
+}
+
+void SessionObject::set_long(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), state()->error_factory(), [&] {
+    const int32_t sequence = sequence_of({"setLong", "sequence"}, info[0]);
+    session("setLong").set_long(sequence, boolean_of({"setLong", "isLong"}, info[1]));
+  });
+}
+
+Napi::Value SessionObject::is_long(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), state()->error_factory(), [&] {
+    const int32_t sequence = sequence_of({"isLong", "sequence"}, info[0]);
+    return Napi::Boolean::New(info.Env(), session("isLong").is_long(sequence));
   });
 }
 

@@ -30,6 +30,8 @@ class SessionObject : public Napi::ObjectWrap<SessionObject>, public Handle {
   Napi::Value forward(const Napi::CallbackInfo& info);
   void commit(const Napi::CallbackInfo& info);
   void truncate(const Napi::CallbackInfo& info);
+  void set_long(const Napi::CallbackInfo& info);
+  Napi::Value is_long(const Napi::CallbackInfo& info);
   Napi::Value pages(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo&) { release(); }
   void free_content() override { session_.reset(); }

@@ -30,7 +30,22 @@ void check_rope(const Rope& rope, size_t index, int head_dim) {
   for (double frequency : rope.inverse_frequencies) {
     if (!std::isfinite(frequency)) refuse(field + ".inverseFrequencies", std::to_string(frequency), "finite numbers");
   }
+  if (!rope.long_inverse_frequencies.empty() && rope.long_inverse_frequencies.size() != size) {
+    refuse(field + ".longInverseFrequencies", std::to_string(rope.long_inverse_frequencies.size()) + " long", std::to_string(size) + " numbers, as many as inverseFrequencies");
+  }
+  for (double frequency : rope.long_inverse_frequencies) {
+    if (!std::isfinite(frequency)) refuse(field + ".longInverseFrequencies", std::to_string(frequency), "finite numbers");
+  }
   if (!std::isfinite(rope.scale)) refuse(field + ".scale", std::to_string(rope.scale), "a number");
+}
+
+void check_experts(const Description& d) {
+  bool any = false;
+  for (const LayerDescription& layer : d.layer) any = any || layer.experts;
+  if (!any) return;
+  check_size("experts", d.experts, 1 << 16);
+  check_size("expertsPerToken", d.experts_per_token, d.experts);
+  check_size("expertSize", d.expert_size, 1 << 24);
 }
 
 void check_layer(const LayerDescription& layer, size_t index, size_t ropes, bool takes_state) {
@@ -65,11 +80,13 @@ void check_description(const Description& d) {
   if (d.attention_soft_cap != 0) check_number("attentionSoftCap", d.attention_soft_cap, true);
   if (d.logit_soft_cap != 0) check_number("logitSoftCap", d.logit_soft_cap, true);
   for (size_t i = 0; i < d.ropes.size(); i++) check_rope(d.ropes[i], i, d.head_dim);
+  if (d.long_from < 0 || d.long_from > INT32_MAX) refuse("longFrom", std::to_string(d.long_from), "0 to " + std::to_string(INT32_MAX));
   if (d.head_size < -1 || d.head_size > kMaxWidth) refuse("headSize", std::to_string(d.head_size), "0 to " + std::to_string(kMaxWidth));
   if (d.inputs != Description::Inputs::pair && (d.embedding_norm || d.state_norm)) refuse("inputs", "not a pair", "a pair where one of its halves has a norm");
   if (d.layer.size() != static_cast<size_t>(d.layers)) {
     refuse("layer", std::to_string(d.layer.size()) + " long", "one entry for each of " + std::to_string(d.layers) + " layers");
   }
+  check_experts(d);
   for (size_t i = 0; i < d.layer.size(); i++) check_layer(d.layer[i], i, d.ropes.size(), d.inputs == Description::Inputs::state);
 }
 

@@ -37,7 +37,7 @@ void ForwardCommand::resolve_known(Pass& pass) {
     if (token < 0) ++*result.refused.i32();
     result.tokens.i32()[i] = token;
     result.positions.i32()[i] = static_cast<int32_t>(position);
-    pass.rows.push_back({token, static_cast<int32_t>(i), position, position, part.pages.data(), position + 1, 0, 0});
+    pass.rows.push_back({token, static_cast<int32_t>(i), position, position, part.pages.data(), position + 1, 0, 0, part.is_long});
   }
 }
 
@@ -63,7 +63,7 @@ void ForwardCommand::resolve_tentative(Pass& pass) {
     const int run_begin = static_cast<int>(pass.runs.size());
     add_ancestors(pass, part, number);
     const int run_count = static_cast<int>(pass.runs.size()) - run_begin;
-    pass.rows.push_back({ids[i], static_cast<int32_t>(i), position, base + number, part.pages.data(), base, run_begin, run_count});
+    pass.rows.push_back({ids[i], static_cast<int32_t>(i), position, base + number, part.pages.data(), base, run_begin, run_count, part.is_long});
   }
 }
 

@@ -22,6 +22,7 @@ struct SequencePart {
   std::vector<int32_t> pages;
   int64_t committed = 0;  // before this pass
   int64_t known = 0;      // known rows of this pass
+  bool is_long = false;   // turns by the tables for long texts
 };
 
 /** One forward on the device thread: turns tokens and parents into positions, places and runs of keys, then computes the present rows. */

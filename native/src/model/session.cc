@@ -13,6 +13,7 @@ namespace {
 
 struct Sequence {
   int64_t committed = 0, tentative = 0;
+  bool is_long = false;
   std::vector<int32_t> pages;
   std::shared_ptr<TentativeRows> rows = std::make_shared<TentativeRows>();
 };
@@ -108,6 +109,7 @@ int32_t Session::fork(int32_t from) {
   const Sequence& source = impl_->at("fork", from);
   Sequence copy;
   copy.committed = source.committed;
+  copy.is_long = source.is_long;
   copy.pages.assign(source.pages.begin(), source.pages.begin() + pages_for(source.committed));
   const std::vector<int32_t> pages = copy.pages;
   const int32_t id = impl_->add(std::move(copy));
@@ -189,7 +191,7 @@ SequencePart Session::Impl::reserve(const Demand& demand, std::vector<PageCopy>&
     sequence.pages[page] = to;
   }
   while (static_cast<int64_t>(sequence.pages.size()) < pages_for(demand.end())) sequence.pages.push_back(pool.take());
-  SequencePart part{sequence.rows, sequence.pages, sequence.committed, demand.known};
+  SequencePart part{sequence.rows, sequence.pages, sequence.committed, demand.known, sequence.is_long};
   sequence.committed += demand.known;
   sequence.tentative += demand.tentative;
   return part;
@@ -258,7 +260,7 @@ void Session::commit(const std::vector<int32_t>& sequences, const std::vector<in
     const Sequence& sequence = impl_->at("commit", sequences[i]);
     const int depth = paths.empty() ? 0 : max_depth;
     command->paths.push_back(impl_->checked_path(sequences[i], sequence, paths.data() + i * static_cast<size_t>(depth), depth));
-    command->parts.push_back({sequence.rows, sequence.pages, sequence.committed, 0});
+    command->parts.push_back({sequence.rows, sequence.pages, sequence.committed, 0, sequence.is_long});
   }
   for (size_t i = 0; i < sequences.size(); i++) {
     Sequence& sequence = impl_->at("commit", sequences[i]);
@@ -281,6 +283,18 @@ void Session::truncate(int32_t sequence, int64_t length) {
   at.tentative = 0;
   impl_->keep_pages(at, length);
 }
+
+void Session::set_long(int32_t sequence, bool is_long) {
+  Sequence& at = impl_->at("setLong", sequence);
+  if (at.is_long == is_long) return;
+  if (is_long && impl_->model->description().long_from == 0) throw Error(kShape, "setLong: the model has no rotary table for long texts");
+  if (at.committed + at.tentative > 0) {
+    throw Error(kShape, "setLong: sequence " + std::to_string(sequence) + " holds " + std::to_string(at.committed + at.tentative) + " rows turned by the other table; truncate it to 0 first");
+  }
+  at.is_long = is_long;
+}
+
+bool Session::is_long(int32_t sequence) const { return impl_->at("isLong", sequence).is_long; }
 
 int64_t Session::used_pages() const { return impl_->pool.used(); }
 int64_t Session::total_pages() const { return impl_->pool.total(); }

@@ -22,16 +22,23 @@ float from_bf16(uint16_t bits) {
 }  // namespace
 
 Transformer::Transformer(Device& device, const Description& description, const Model::Weights& weights)
-    : device_(device), kernels_(device.kernels()), d_(description), w_(weights), thread_runs_(device.pool().size()) {
-  for (const Rope& rope : d_.ropes) ropes_.emplace_back(rope);
+    : device_(device), kernels_(device.kernels()), d_(description), w_(weights), experts_(device, description, weights.type), thread_runs_(device.pool().size()) {
+  for (const Rope& rope : d_.ropes) {
+    ropes_.emplace_back(rope.inverse_frequencies, rope.scale);
+    if (d_.long_from > 0) long_ropes_.emplace_back(rope.long_inverse_frequencies.empty() ? rope.inverse_frequencies : rope.long_inverse_frequencies, rope.scale);
+  }
   keeps_embeddings_ = d_.inputs == Description::Inputs::pair;
   for (const LayerDescription& layer : d_.layer) keeps_embeddings_ = keeps_embeddings_ || layer.joined;
 }
 
 void Transformer::run(const Pass& pass) {
-  int64_t positions = 0;
-  for (const PassRow& row : pass.rows) positions = std::max(positions, row.position + 1);
+  int64_t positions = 0, long_positions = 0;
+  for (const PassRow& row : pass.rows) {
+    int64_t& most = row.is_long ? long_positions : positions;
+    most = std::max(most, row.position + 1);
+  }
   for (RopeTable& rope : ropes_) rope.grow(positions, device_.pool());
+  for (RopeTable& rope : long_ropes_) rope.grow(long_positions, device_.pool());
   const int rows = static_cast<int>(pass.rows.size());
   for (int begin = 0; begin < rows; begin += kTileRows) {
     run_tile({&pass, pass.rows.data() + begin, std::min(kTileRows, rows - begin)});
@@ -40,7 +47,8 @@ void Transformer::run(const Pass& pass) {
 
 void Transformer::run_layer_without_attention(int layer, int rows) {
   reserve(rows);
-  std::fill_n(residual_, static_cast<size_t>(rows) * d_.hidden_size, 0.5f);
+  // Rows that differ, so that they choose different experts.
+  for (size_t i = 0; i < static_cast<size_t>(rows) * d_.hidden_size; i++) residual_[i] = static_cast<float>(static_cast<uint32_t>(i) * 2654435761u) * 0x1p-32f - 0.5f;
   std::fill_n(attention_, static_cast<size_t>(rows) * d_.heads * d_.head_dim, 0.5f);
   if (keeps_embeddings_) std::fill_n(embedded_, static_cast<size_t>(rows) * d_.hidden_size, 0.5f);
   attention_in(rows, layer);
@@ -62,21 +70,25 @@ void Transformer::embed(int32_t token, float* out) const {
 
 void Transformer::reserve(int rows) {
   const auto count = static_cast<size_t>(rows);
-  const LayerWeights& w = w_.layers[0];
+  int64_t qkv = 0, out = 0, gate_up = 0;
+  size_t packed = 0;
+  for (const LayerWeights& w : w_.layers) {
+    qkv = std::max<int64_t>(qkv, w.qkv.stride());
+    out = std::max<int64_t>(out, std::max(w.o.stride(), w.down.stride()));
+    gate_up = std::max<int64_t>(gate_up, w.gate_up.stride());
+    for (const Projection* each : {&w.qkv, &w.o, &w.gate_up, &w.down}) {
+      packed = std::max(packed, kernels_.activation_bytes(w_.type, rows, each->matrix.k_padded));
+    }
+  }
   residual_ = residual_memory_.at_least(count * d_.hidden_size);
   normed_ = normed_memory_.at_least(count * d_.hidden_size);
-  qkv_ = qkv_memory_.at_least(count * w.qkv.stride());
+  qkv_ = qkv_memory_.at_least(count * qkv);
   attention_ = attention_memory_.at_least(count * d_.heads * d_.head_dim);
-  out_ = out_memory_.at_least(count * std::max(w.o.stride(), w.down.stride()));
-  gate_up_ = gate_up_memory_.at_least(count * w.gate_up.stride());
-  size_t packed = 0;
-  for (const Projection* each : {&w.qkv, &w.o, &w.gate_up, &w.down}) {
-    packed = std::max(packed, kernels_.activation_bytes(w_.type, rows, each->matrix.k_padded));
-  }
+  out_ = out_memory_.at_least(count * std::max<int64_t>(out, keeps_embeddings_ ? w_.input.stride() : 0));
+  gate_up_ = gate_up_memory_.at_least(count * gate_up);
   if (keeps_embeddings_) {
     embedded_ = embedded_memory_.at_least(count * d_.hidden_size);
     joined_ = joined_memory_.at_least(2 * count * d_.hidden_size);
-    out_ = out_memory_.at_least(count * std::max(w_.input.stride(), std::max(w.o.stride(), w.down.stride())));
     packed = std::max(packed, kernels_.activation_bytes(w_.type, rows, (2 * d_.hidden_size + 31) / 32 * 32));
   }
   packed_ = packed_memory_.at_least(packed);
@@ -149,6 +161,7 @@ void Transformer::attention_out(int rows, int index) {
 }
 
 void Transformer::feed_forward(int rows, int index) {
+  if (d_.layer[index].experts) return run_experts(rows, index);
   const LayerWeights& w = w_.layers[index];
   norm_and_pack(rows, w.mlp_norm, w.gate_up.matrix);
   project(w.gate_up, rows, gate_up_);
@@ -161,6 +174,17 @@ void Transformer::feed_forward(int rows, int index) {
   });
   project(w.down, rows, out_);
   each_row(rows, d_.hidden_size, [&](int row) { add_to_residual(w.down, w.mlp_post_norm, row); });
+}
+
+void Transformer::run_experts(int rows, int index) {
+  const LayerWeights& w = w_.layers[index];
+  const int64_t stride = w.o.stride();  // as many outputs
+  each_row(rows, d_.hidden_size, [&](int row) {
+    const int64_t at = static_cast<int64_t>(row) * d_.hidden_size;
+    norm_or_copy(residual_ + at, w.mlp_norm, normed_ + at);
+  });
+  experts_.run(w.experts, normed_, rows, out_, stride);
+  each_row(rows, d_.hidden_size, [&](int row) { add_to_residual(nullptr, stride, w.mlp_post_norm, row); });
 }
 
 void Transformer::leave(const Tile& tile) {
@@ -227,7 +251,7 @@ void Transformer::store_keys(const Tile& tile, int index, int row) {
   float* q = qkv_ + static_cast<int64_t>(row) * w.qkv.stride();
   float *k = q + w.qkv.columns[1], *v = q + w.qkv.columns[2];
   if (w.qkv.bias != nullptr) kernels_.add_scaled(w.qkv.bias, 1, w.qkv.stride(), q);
-  const RopeTable* rope = d_.layer[index].rope < 0 ? nullptr : &ropes_[d_.layer[index].rope];
+  const RopeTable* rope = rope_of(index, at.is_long);
   turn_heads(q, w.q_norm, d_.heads, rope, at.position);
   turn_heads(k, w.k_norm, d_.kv_heads, rope, at.position);
   const KvMemory& memory = *tile.pass->memory;
@@ -241,6 +265,11 @@ void Transformer::store_keys(const Tile& tile, int index, int row) {
     store(k + head * d_.head_dim, memory.keys(page, index, head) + slot);
     store(v + head * d_.head_dim, memory.values(page, index, head) + slot);
   }
+}
+
+const RopeTable* Transformer::rope_of(int index, bool is_long) const {
+  const int rope = d_.layer[index].rope;
+  return rope < 0 ? nullptr : is_long ? &long_ropes_[rope] : &ropes_[rope];
 }
 
 void Transformer::turn_heads(float* values, const float* norm, int heads, const RopeTable* rope, int64_t position) {
@@ -303,8 +332,12 @@ void Transformer::attend_head(const Tile& tile, int index, int row, int head, st
 }
 
 void Transformer::add_to_residual(const Projection& projection, const float* post_norm, int row) {
-  float* y = out_ + static_cast<int64_t>(row) * projection.stride();
-  if (projection.bias != nullptr) kernels_.add_scaled(projection.bias, 1, d_.hidden_size, y);
+  add_to_residual(projection.bias, projection.stride(), post_norm, row);
+}
+
+void Transformer::add_to_residual(const float* bias, int64_t stride, const float* post_norm, int row) {
+  float* y = out_ + static_cast<int64_t>(row) * stride;
+  if (bias != nullptr) kernels_.add_scaled(bias, 1, d_.hidden_size, y);
   if (post_norm != nullptr) kernels_.rms_norm(y, post_norm, d_.norm_eps, d_.norm_weight_offset, d_.hidden_size, y);
   kernels_.add_scaled(y, d_.residual_scale, d_.hidden_size, residual_ + static_cast<int64_t>(row) * d_.hidden_size);
 }

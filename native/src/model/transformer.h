@@ -2,8 +2,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "experts.h"
 #include "kv_memory.h"
 #include "rope_tables.h"
+#include "scratch.h"
 #include "weights.h"
 
 namespace foretoken {
@@ -22,6 +24,7 @@ struct PassRow {
   const int32_t* pages;  // page table of its sequence
   int64_t committed;
   int run_begin, run_count;  // in Pass::runs
+  bool is_long;              // turns by the tables for long texts
 };
 
 /** Rows to compute, ordered so that whatever a row attends to is committed, or stands before it. */
@@ -33,19 +36,6 @@ struct Pass {
   float* hidden = nullptr;  // [.., hidden] after the final norm
   float* taps = nullptr;    // [.., tap_layers * hidden]
   std::vector<int> tap_layers;
-};
-
-/** Memory that grows to what was asked for and is kept. */
-template <typename T>
-class Scratch {
- public:
-  T* at_least(size_t count) {
-    if (!buffer_ || buffer_->bytes() < count * sizeof(T)) buffer_ = std::make_unique<Buffer>(count * sizeof(T));
-    return static_cast<T*>(buffer_->data());
-  }
-
- private:
-  std::unique_ptr<Buffer> buffer_;
 };
 
 /**
@@ -89,13 +79,17 @@ class Transformer {
   void attend(const Tile& tile, int index);
   void attend_head(const Tile& tile, int index, int row, int head, std::vector<KvRun>& runs);
   void add_to_residual(const Projection& projection, const float* post_norm, int row);
+  void run_experts(int rows, int index);
+  void add_to_residual(const float* bias, int64_t stride, const float* post_norm, int row);
+  const RopeTable* rope_of(int index, bool is_long) const;
   void each_row(int rows, int width, const std::function<void(int)>& body);
 
   Device& device_;
   const CpuKernels& kernels_;
   const Description& d_;
   const Model::Weights& w_;
-  std::vector<RopeTable> ropes_;
+  std::vector<RopeTable> ropes_, long_ropes_;  // the latter empty, or one for each of the former
+  Experts experts_;
   std::vector<std::vector<KvRun>> thread_runs_;
   bool keeps_embeddings_ = false;  // beside the residual stream
   Scratch<float> residual_memory_, normed_memory_, qkv_memory_, attention_memory_, out_memory_, gate_up_memory_, embedded_memory_, joined_memory_;

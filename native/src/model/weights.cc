@@ -74,13 +74,32 @@ class Loader {
     w.o = project(prefix, {{"o", d_.hidden_size}}, queries, true);
     if (d_.post_norm) w.attention_post_norm = vector(prefix + "attentionPostNorm", d_.hidden_size);
     if (d_.pre_norm) w.mlp_norm = vector(prefix + "mlpNorm", d_.hidden_size);
-    w.gate_up = project(prefix, {{"gate", d_.intermediate_size}, {"up", d_.intermediate_size}}, d_.hidden_size, true);
-    w.down = project(prefix, {{"down", d_.hidden_size}}, d_.intermediate_size, true);
+    if (d_.layer[index].experts) {
+      w.experts = experts(prefix);
+    } else {
+      w.gate_up = project(prefix, {{"gate", d_.intermediate_size}, {"up", d_.intermediate_size}}, d_.hidden_size, true);
+      w.down = project(prefix, {{"down", d_.hidden_size}}, d_.intermediate_size, true);
+    }
     if (d_.post_norm) w.mlp_post_norm = vector(prefix + "mlpPostNorm", d_.hidden_size);
     return w;
   }
 
+  ExpertWeights experts(const std::string& prefix) {
+    ExpertWeights w;
+    w.router = project(prefix, {{"router", d_.experts}}, d_.hidden_size, false, WeightType::f32);
+    for (int i = 0; i < d_.experts; i++) {
+      const std::string expert = prefix + "experts." + std::to_string(i) + ".";
+      w.gate_up.push_back(project(expert, {{"gate", d_.expert_size}, {"up", d_.expert_size}}, d_.hidden_size, false));
+      w.down.push_back(project(expert, {{"down", d_.hidden_size}}, d_.expert_size, false));
+    }
+    return w;
+  }
+
   Projection project(const std::string& prefix, const std::vector<Part>& parts, int inputs, bool may_have_bias) {
+    return project(prefix, parts, inputs, may_have_bias, type_);
+  }
+
+  Projection project(const std::string& prefix, const std::vector<Part>& parts, int inputs, bool may_have_bias, WeightType type) {
     constexpr int kBlock = Projection::kBlockOutputs;
     Projection projection;
     int blocks = 0;
@@ -91,25 +110,25 @@ class Loader {
       biased = biased || (may_have_bias && sources_.has(prefix + part.name + ".bias"));
     }
     const int outputs = parts.size() == 1 ? parts[0].outputs : blocks * kBlock;
-    auto* packed = static_cast<std::byte*>(arena_.take(packed_bytes(type_, blocks * kBlock, inputs)));
-    projection.matrix = {type_, outputs, inputs, blocks, (inputs + 31) / 32 * 32, packed};
+    auto* packed = static_cast<std::byte*>(arena_.take(packed_bytes(type, blocks * kBlock, inputs)));
+    projection.matrix = {type, outputs, inputs, blocks, (inputs + 31) / 32 * 32, packed};
     auto* bias = biased ? static_cast<float*>(arena_.take(sizeof(float) * static_cast<size_t>(blocks) * kBlock)) : nullptr;
     projection.bias = bias;
     if (bias != nullptr) std::memset(bias, 0, sizeof(float) * static_cast<size_t>(blocks) * kBlock);  // nobody reads it before the fills have run
-    const size_t block_bytes = packed_bytes(type_, kBlock, inputs);
+    const size_t block_bytes = packed_bytes(type, kBlock, inputs);
     for (size_t i = 0; i < parts.size(); i++) {
       const int first = projection.columns[i];
-      pack(prefix + parts[i].name, parts[i].outputs, inputs, packed == nullptr ? nullptr : packed + block_bytes * static_cast<size_t>(first / kBlock));
+      pack(type, prefix + parts[i].name, parts[i].outputs, inputs, packed == nullptr ? nullptr : packed + block_bytes * static_cast<size_t>(first / kBlock));
       const std::string bias_name = prefix + parts[i].name + ".bias";
       if (biased && sources_.has(bias_name)) unpack(bias_name, parts[i].outputs, bias == nullptr ? nullptr : bias + first);
     }
     return projection;
   }
 
-  void pack(const std::string& name, int outputs, int inputs, void* packed) {
+  void pack(WeightType type, const std::string& name, int outputs, int inputs, void* packed) {
     const auto [data, stored] = sources_.take(name, {outputs, inputs});
     if (packed == nullptr) return;
-    fills.push_back({(outputs + 31) / 32, [=, type = type_, data = data, stored = stored](int64_t begin, int64_t end) {
+    fills.push_back({(outputs + 31) / 32, [=, data = data, stored = stored](int64_t begin, int64_t end) {
       pack_matrix(type, data, stored, outputs, inputs, static_cast<int>(begin), static_cast<int>(end), packed);
     }});
   }

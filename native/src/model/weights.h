@@ -16,9 +16,16 @@ struct Projection {
   static constexpr int kBlockOutputs = 32;
 };
 
+/** Experts of one layer. Empty where it has none. */
+struct ExpertWeights {
+  Projection router;  // always f32
+  std::vector<Projection> gate_up, down;
+};
+
 /** Norm weights are nullptr where the description has no such norm. */
 struct LayerWeights {
   Projection qkv, o, gate_up, down;
+  ExpertWeights experts;  // in place of gate_up and down
   const float *embedding_norm = nullptr, *state_norm = nullptr;          // [hidden]; of joined layers, in place of attention_norm
   const float *attention_norm = nullptr, *mlp_norm = nullptr;            // [hidden]
   const float *attention_post_norm = nullptr, *mlp_post_norm = nullptr;  // [hidden]
