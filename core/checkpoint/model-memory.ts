@@ -13,11 +13,12 @@ const ALIGNMENT = 64;
  */
 export function weightMemory(description: ModelDescription, tensors: Readonly<Record<string, Pick<NativeTensorSource, 'shape'>>>, dtype: 'f32' | 'bf16'): number {
   const size = dtype === 'f32' ? 4 : 2;
-  const packed = ([rows = 0, columns = 0]: readonly number[]): number => up(rows, BLOCK) * up(columns, BLOCK) * size;
+  const packed = ([rows = 0, columns = 0]: readonly number[], each = size): number => up(rows, BLOCK) * up(columns, BLOCK) * each;
   let bytes = 0;
   for (const [name, { shape }] of Object.entries(tensors)) {
     if (name === 'embedding') bytes += up(shape.reduce((a, b) => a * b, size), ALIGNMENT) + (description.tied ? packed(shape) : 0);
     else if (name.endsWith('.bias')) bytes += up(shape[0]!, BLOCK) * 4;
+    else if (name.endsWith('.router')) bytes += packed(shape, 4);   // f32 in every dtype
     else bytes += shape.length === 1 ? up(shape[0]! * 4, ALIGNMENT) : packed(shape);
   }
   return bytes;
