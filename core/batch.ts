@@ -3,7 +3,7 @@ import type { GenerateOptions } from './options.js';
 import type { Run, SampleResult } from './run.js';
 import { RunningSequence } from './sequence.js';
 import type { StrategyInstance } from './strategy-instance.js';
-import type { Commit } from './strategy.js';
+import type { Commit, Guarantee } from './strategy.js';
 import type { TraceEntry } from './trace.js';
 import type { TextStream } from './tokenizer/stop.js';
 
@@ -13,7 +13,14 @@ export interface Request {
   readonly options: GenerateOptions;
   readonly prompt: Int32Array;
   readonly run: Run;
-  readonly strategy: StrategyInstance | undefined;
+  /** Under which it runs now, or will when it joins. */
+  strategy: StrategyInstance | undefined;
+  /** Weakest promise of the strategies that it has run under. */
+  guarantee: Guarantee;
+  /** The names by which its strategy was chosen: setting one of them anew may move it. */
+  readonly names: readonly string[];
+  /** Set when it is to change its strategy before the next pass. */
+  next?: { readonly strategy: StrategyInstance | undefined };
   /** Any of them ends the request at the next commit. */
   readonly signals: readonly AbortSignal[];
   readonly calledAt: number;
@@ -110,6 +117,16 @@ export class Batch {
   remove(member: Member): void {
     const at = this.members.indexOf(member);
     if (at >= 0) this.members.splice(at, 1);
+  }
+
+  /** Lets requests whose strategy was chosen by a name go over to another before the next pass. */
+  move(name: string, strategy: StrategyInstance | undefined): void {
+    for (const request of this.waiting) {
+      if (!request.names.includes(name)) continue;
+      request.strategy = strategy;   // it has not begun
+      request.guarantee = strategy?.guarantee ?? 'identical';
+    }
+    for (const { request } of this.members) if (request.names.includes(name)) request.next = { strategy };
   }
 
   /** Takes out the waiting requests that `isOver`. */

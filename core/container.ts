@@ -11,7 +11,7 @@ import { EngineEmitter } from './events.js';
 import { pagesFor } from './host-model.js';
 import { loadNative } from './native/binding.js';
 import type { NativeModel, NativeRuntime } from './native/types.js';
-import { type EngineOptions, parseEngineOptions, type ResolvedEngineOptions } from './options.js';
+import { type EngineOptions, parseEngineOptions, type RequestDefaults, type ResolvedEngineOptions } from './options.js';
 import { StrategyRegistry } from './registry.js';
 import type { CheckpointSummary, Strategy, StrategyConfig, TargetDescription } from './strategy.js';
 import { StrategyLoader } from './strategy-loader.js';
@@ -60,7 +60,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     compose(child);
     const engine = child.resolve(ENGINE);
     // A strategy that cannot run is an error of the configuration, not of the first request.
-    await engine.prepare(resolved.strategy as string | StrategyConfig);
+    for (const name of engine.strategies.names()) await engine.prepare(name);
     return engine;
   } catch (error) {
     runtime.dispose();
@@ -95,8 +95,13 @@ function compose(child: DependencyContainer): void {
   make(ENGINE, (c) => {
     const { tokenizer, why } = c.resolve(TOKENIZER);
     return new Engine(c.resolve(INFO), c.resolve(EVENTS), c.resolve(TARGET), c.resolve(BATCH), c.resolve(STRATEGIES), tokenizer, why,
-      c.resolve(OPTIONS).strategy as string | StrategyConfig, () => c.resolve(RUNTIME).dispose());
+      choicesOf(c.resolve(OPTIONS)), () => c.resolve(RUNTIME).dispose());
   });
+}
+
+/** What requests get that say nothing else. The schema has checked what these types say. */
+function choicesOf({ strategy, strategies, request }: ResolvedEngineOptions): ConstructorParameters<typeof Engine>[7] {
+  return { strategy: strategy as string | StrategyConfig, strategies: strategies as Record<string, string | StrategyConfig>, request: request as RequestDefaults };
 }
 
 function createRuntime({ threads, instructionSet }: ResolvedEngineOptions): NativeRuntime {

@@ -8,6 +8,7 @@ import { endIteration } from './steps/end-iteration.js';
 import { fork } from './steps/fork.js';
 import { forwardPass } from './steps/forward-pass.js';
 import { join } from './steps/join.js';
+import { move } from './steps/move.js';
 import { observe } from './steps/observe.js';
 import { propose } from './steps/propose.js';
 import { read } from './steps/read.js';
@@ -28,6 +29,7 @@ import type { Target } from './target.js';
 export async function iterate(batch: Batch, plain: BoundVerifier, target: Target): Promise<void> {
   cancel(batch, target);                                        // those whose signal says so leave
   join(batch, target);                                          // those who wait take the free places
+  move(batch, target);                                          // those whose strategy was set anew change to it
   target.beginIteration();
   const clock = new IterationClock(target);
   observe(batch, target);                                       // strategies hear what the last pass made final

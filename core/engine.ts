@@ -6,7 +6,8 @@ import type { ExperimentDefinition } from './experiment/definition.js';
 import { Experiment } from './experiment/experiment.js';
 import { type ShadowRequest, type ShadowScore, ShadowScorer } from './experiment/shadow-score.js';
 import type { ModelDescription } from './description.js';
-import { type GenerateOptions, type GenerateRequest, parseGenerateRequest, type ScoreRequest } from './options.js';
+import { NamedStrategies } from './named-strategies.js';
+import { type GenerateOptions, type GenerateRequest, parseGenerateRequest, type RequestDefaults, type ScoreRequest, withDefaults } from './options.js';
 import { Run } from './run.js';
 import { score, type Scores } from './score.js';
 import { abandon } from './steps/emit.js';
@@ -47,6 +48,9 @@ export class Engine implements AsyncDisposable {
   private readonly loaded: StrategyInstance[] = [];
   private disposal: Promise<void> | undefined;
   private scorer: ShadowScorer | undefined;
+  private readonly requestDefaults: RequestDefaults;
+  /** The default strategy and those with names of your own; they can be changed while requests run. */
+  readonly strategies: NamedStrategies;
 
   /** @internal Made by `createEngine`. */
   constructor(
@@ -55,12 +59,15 @@ export class Engine implements AsyncDisposable {
     readonly events: EngineEmitter,
     private readonly target: Target,
     private readonly batch: Batch,
-    private readonly strategies: StrategyLoader,
+    private readonly loader: StrategyLoader,
     private readonly tokenizer: Tokenizer | undefined,
     private readonly noTokenizer: string,
-    private readonly defaultStrategy: string | StrategyConfig,
+    choices: { readonly strategy: string | StrategyConfig; readonly strategies: Readonly<Record<string, string | StrategyConfig>>; readonly request: RequestDefaults },
     private readonly freeRuntime: () => void,
-  ) {}
+  ) {
+    this.requestDefaults = choices.request;
+    this.strategies = new NamedStrategies(choices.strategies, choices.strategy, (choice) => this.loadConfig(choice), (name, strategy) => batch.move(name, strategy));
+  }
 
   /**
    * Starts to generate at once. Every failure, of the options too, comes through the run.
@@ -137,8 +144,8 @@ export class Engine implements AsyncDisposable {
    */
   async shadow(request: ShadowRequest): Promise<ShadowScore> {
     this.checkUsable();
-    this.scorer ??= new ShadowScorer(this.target, this.strategies, this.plain, (options) => this.promptOf(options));
-    return this.scorer.score(request);
+    this.scorer ??= new ShadowScorer(this.target, this.loader, this.plain, (options) => this.promptOf(options));
+    return this.scorer.score({ ...request, strategy: this.strategies.resolve(request.strategy).choice });
   }
 
   /** Ends every run with a DisposedError and frees everything. A second call waits for the first. */
@@ -151,8 +158,13 @@ export class Engine implements AsyncDisposable {
     return this.dispose();
   }
 
-  private async load(choice: string | StrategyConfig): Promise<StrategyInstance | undefined> {
-    const strategy = await this.strategies.load(choice);
+  private load(choice: string | StrategyConfig): Promise<StrategyInstance | undefined> {
+    return this.loadConfig(this.strategies.resolve(choice).choice);
+  }
+
+  private async loadConfig(choice: string | StrategyConfig): Promise<StrategyInstance | undefined> {
+    this.checkUsable();
+    const strategy = await this.loader.load(choice);
     if (strategy !== undefined && !this.loaded.includes(strategy)) this.loaded.push(strategy);
     return strategy;
   }
@@ -160,18 +172,28 @@ export class Engine implements AsyncDisposable {
   private async start(input: GenerateRequest, run: Run, cancelled: AbortSignal): Promise<void> {
     const calledAt = performance.now();
     this.checkUsable();
-    const options = parseGenerateRequest(input);
+    const options = parseGenerateRequest(withDefaults(input, this.requestDefaults));
     options.signal?.throwIfAborted();
     const prompt = this.promptOf(options);
     this.checkFits(prompt, options);
-    const strategy = await this.load(options.strategy ?? this.defaultStrategy);
+    const { strategy, names } = await this.chosen(options.strategy);
     const signals = [cancelled, this.shutdown.signal, ...(options.signal === undefined ? [] : [options.signal])];
     for (const signal of signals) signal.throwIfAborted();
     const { tokenizer } = this;
     const openText = (): TextStream | undefined => tokenizer && new TextStream(tokenizer, options.stop, prompt);
-    const request: Request = { id: this.nextRequest++, options, prompt, run, strategy, signals, calledAt, openText, samples: new Array(options.n).fill(undefined) };
+    const request: Request = { id: this.nextRequest++, options, prompt, run, strategy, guarantee: strategy?.guarantee ?? 'identical', names, signals, calledAt, openText, samples: new Array(options.n).fill(undefined) };
     this.batch.add(request);
     this.looping ??= this.loop();
+  }
+
+  /** The strategy of a choice. A name may be set anew while it loads: what it stands for at the end counts. */
+  private async chosen(choice: string | StrategyConfig | undefined): Promise<{ strategy: StrategyInstance | undefined; names: readonly string[] }> {
+    for (let at = this.strategies.resolve(choice); ; ) {
+      const strategy = await this.loadConfig(at.choice);
+      const now = this.strategies.resolve(choice);
+      if (now.choice === at.choice) return { strategy, names: now.names };
+      at = now;
+    }
   }
 
   private promptOf({ prompt, promptTokens, stop }: GenerateOptions): Int32Array {
@@ -223,7 +245,7 @@ export class Engine implements AsyncDisposable {
     this.shutdown.abort(new DisposedError('The engine was disposed while this run was under way.'));
     await this.looping;
     await this.scorer?.settled();
-    for (const strategy of await this.strategies.ready()) strategy.dispose();
+    for (const strategy of await this.loader.ready()) strategy.dispose();
     this.target.dispose();
     this.events.removeAllListeners();
     this.freeRuntime();

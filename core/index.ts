@@ -6,11 +6,12 @@
  */
 export { createEngine } from './container.js';
 export type { Engine, EngineInfo } from './engine.js';
-export type { EngineOptions, GenerateRequest, ScoreRequest } from './options.js';
+export type { NamedStrategies, SetStrategyOptions } from './named-strategies.js';
+export type { EngineOptions, GenerateRequest, RequestDefaults, ScoreRequest } from './options.js';
 export type { Chunk, Run, RunResult, RunStats, SampleResult } from './run.js';
 export type { Scores } from './score.js';
 export { Experiment, type ExperimentHost, type ExperimentPrompt, type ExperimentRequest, type ExperimentRunOptions } from './experiment/experiment.js';
-export { defineExperiment, type Design, type ExperimentDefinition, experimentSchema, type RequestDefaults } from './experiment/definition.js';
+export { defineExperiment, type Design, type ExperimentDefinition, experimentSchema } from './experiment/definition.js';
 export { analyse } from './experiment/analyse.js';
 export type { ArmReport, Breakdown, Comparison, ExperimentRecord, ExperimentReport, PathPoint, SampleRatio, Conclusion } from './experiment/report.js';
 export type { Interval } from './experiment/intervals.js';

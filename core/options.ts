@@ -9,9 +9,34 @@ export const strategyChoice = z.union([
   z.looseObject({ name: z.string().min(1) }),
 ], { error: "expected a strategy's name, 'off', or an object with a `name`" });
 
-const engineSchema = z.strictObject({
+const tokenIds = z.union([z.instanceof(Int32Array), z.array(z.int().min(0))], { error: 'expected an array of token ids' });
+
+const requestSchema = z.strictObject({
+  prompt: z.string().optional(),
+  promptTokens: tokenIds.optional(),
+  maxTokens: z.int().min(1).optional(),
+  temperature: z.number().min(0).max(100).default(0),
+  topK: z.int().min(1).optional(),
+  topP: z.number().gt(0).max(1).optional(),
+  minP: z.number().min(0).max(1).optional(),
+  seed: z.union([z.int().min(0), z.bigint().min(0n).max((1n << 64n) - 1n)], { error: 'expected an integer from 0 to 2^64 - 1' }).optional(),
+  n: z.int().min(1).default(1),
+  stop: z.union([z.string().min(1).transform((one) => [one]), z.array(z.string().min(1))], { error: 'expected strings that are not empty' }).default([]),
+  ignoreEos: z.boolean().default(false),
+  trace: z.boolean().default(false),
+  strategy: strategyChoice.optional(),
+  signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, { error: 'expected an AbortSignal' }).optional(),
+});
+
+/** What a configuration may fix for all requests: all but what belongs to one request. */
+export const requestDefaultsSchema = requestSchema.omit({ prompt: true, promptTokens: true, n: true, trace: true, strategy: true, signal: true }).partial();
+
+/** @internal */
+export const engineSchema = z.strictObject({
   model: z.string().min(1),
   strategy: strategyChoice.default('off'),
+  strategies: z.record(z.string(), strategyChoice).default({}),
+  request: requestDefaultsSchema.default({}),
   plugins: z.array(z.custom<Strategy>((value) => typeof value === 'object' && value !== null && 'name' in value && 'create' in value,
     { error: 'expected strategies made with defineStrategy' })).default([]),
   verifiers: z.array(z.custom<Verifier>((value) => typeof value === 'object' && value !== null && 'name' in value && 'verify' in value,
@@ -34,6 +59,10 @@ export interface EngineOptions {
   readonly model: string;
   /** Strategy of requests that name none. Default `'off'`: plain decoding. */
   readonly strategy?: string | StrategyConfig;
+  /** Strategies by names of your own, which requests and `strategy` may use; `engine.strategies.set` changes them later. */
+  readonly strategies?: Readonly<Record<string, string | StrategyConfig>>;
+  /** What requests get that say nothing else. */
+  readonly request?: RequestDefaults;
   /** Strategies that requests may name besides the shipped ones and modules. */
   readonly plugins?: readonly Strategy<object>[];
   /** Verifiers that configurations may name besides the shipped ones. */
@@ -60,28 +89,6 @@ export interface EngineOptions {
 }
 
 export type ResolvedEngineOptions = z.output<typeof engineSchema>;
-
-const tokenIds = z.union([z.instanceof(Int32Array), z.array(z.int().min(0))], { error: 'expected an array of token ids' });
-
-const requestSchema = z.strictObject({
-  prompt: z.string().optional(),
-  promptTokens: tokenIds.optional(),
-  maxTokens: z.int().min(1).optional(),
-  temperature: z.number().min(0).max(100).default(0),
-  topK: z.int().min(1).optional(),
-  topP: z.number().gt(0).max(1).optional(),
-  minP: z.number().min(0).max(1).optional(),
-  seed: z.union([z.int().min(0), z.bigint().min(0n).max((1n << 64n) - 1n)], { error: 'expected an integer from 0 to 2^64 - 1' }).optional(),
-  n: z.int().min(1).default(1),
-  stop: z.union([z.string().min(1).transform((one) => [one]), z.array(z.string().min(1))], { error: 'expected strings that are not empty' }).default([]),
-  ignoreEos: z.boolean().default(false),
-  trace: z.boolean().default(false),
-  strategy: strategyChoice.optional(),
-  signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, { error: 'expected an AbortSignal' }).optional(),
-});
-
-/** What a configuration may fix for all requests: all but what belongs to one request. */
-export const requestDefaultsSchema = requestSchema.omit({ prompt: true, promptTokens: true, n: true, trace: true, strategy: true, signal: true }).partial();
 
 /** Options of `engine.generate`. */
 export interface GenerateRequest {
@@ -110,6 +117,9 @@ export interface GenerateRequest {
   /** Ends the run at the next commit; `result` rejects with its reason. */
   readonly signal?: AbortSignal;
 }
+
+/** Options of `engine.generate` that can be fixed for all requests. */
+export type RequestDefaults = Omit<GenerateRequest, 'prompt' | 'promptTokens' | 'n' | 'trace' | 'strategy' | 'signal'>;
 
 /** A request after defaults and checks. */
 export interface GenerateOptions {
@@ -162,6 +172,12 @@ export function parseGenerateRequest(input: unknown): GenerateOptions {
     prompt, promptTokens: promptTokens === undefined ? undefined : Int32Array.from(promptTokens), maxTokens,
     sampling: Object.freeze(sampling), n, stop, ignoreEos, trace, strategy: strategy as string | StrategyConfig | undefined, signal,
   };
+}
+
+/** A request with what it leaves open filled in. */
+export function withDefaults(request: GenerateRequest, defaults: RequestDefaults): GenerateRequest {
+  if (typeof request !== 'object' || request === null) return request;   // the schema says what is wrong with it
+  return { ...defaults, ...Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined)) };
 }
 
 /** Validates against a schema. Unknown keys are refused with the nearest known one; every message names the option. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ConfigError } from '../errors.js';
-import { type GenerateRequest, parseOptions, requestDefaultsSchema, strategyChoice } from '../options.js';
+import { parseOptions, type RequestDefaults, requestDefaultsSchema, strategyChoice } from '../options.js';
 import type { StrategyConfig } from '../strategy.js';
 import { METRIC_NAMES, METRICS, type MetricName } from './metrics.js';
 
@@ -100,8 +100,6 @@ export interface ExperimentDefinition {
   readonly mixGuarantees?: boolean;
 }
 
-/** Options of `generate` that an experiment may fix for all its requests. */
-export type RequestDefaults = Omit<GenerateRequest, 'prompt' | 'promptTokens' | 'n' | 'trace' | 'strategy' | 'signal'>;
 
 /** A definition after defaults and checks. */
 export type ResolvedExperiment = Omit<z.output<typeof experimentSchema>, 'arms' | 'control' | 'metric' | 'weights' | 'salt'> & {

@@ -77,7 +77,7 @@ export class ShadowScorer {
     if (instance !== undefined) requireFollows(instance);
     const prompt = this.encode(options);
     const request: Request = {
-      id: this.count++, options, prompt, run: new Run(() => {}), strategy: instance, signals: [], calledAt: performance.now(), openText: () => undefined, samples: [undefined],
+      id: this.count++, options, prompt, run: new Run(() => {}), strategy: instance, guarantee: 'identical', names: [], signals: [], calledAt: performance.now(), openText: () => undefined, samples: [undefined],
     };
     const needs = instance?.plan.needs;
     return needs?.choices ? this.scoreByPasses(request, output) : this.scoreByText(request, output);

@@ -90,7 +90,7 @@ function statsOf({ request, sequence, stats }: Member): RunStats {
   const seconds = (performance.now() - stats.firstPassAt) / 1000;
   return {
     strategy: request.strategy?.name ?? 'off',
-    guarantee: request.strategy?.guarantee ?? 'identical',
+    guarantee: request.guarantee,
     iterations: stats.iterations,
     drafted: stats.drafted,
     accepted: stats.accepted,
