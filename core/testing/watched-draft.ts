@@ -33,7 +33,8 @@ class WatchedDraft implements DraftBuilder {
 
   tensors(sequences: readonly Sequence[], nodes: Parameters<DraftBuilder['tensors']>[1]): void {
     const width = nodes.tokens.shape[1] ?? 0;
-    if (this.plan !== undefined && width > this.plan.maxNodes) this.complain(`drafts ${width} nodes; its plan says at most ${this.plan.maxNodes}`);
+    // With scores more nodes may be offered than are wanted: the best are taken.
+    if (this.plan !== undefined && nodes.scores === undefined && width > this.plan.maxNodes) this.complain(`drafts ${width} nodes; its plan says at most ${this.plan.maxNodes}`);
     this.inner.tensors(sequences, nodes);
   }
 
