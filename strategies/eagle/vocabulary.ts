@@ -1,8 +1,8 @@
 import type { Found, VocabularyMap } from './layout.js';
 import { COPY_AGAIN, OTHER_TARGET } from './problem.js';
 
-/** Rows of vocabularies of one tokenizer differ by padding to a multiple of this at most, or by a few tokens that fine-tuning added. */
-const PADDING = 128;
+/** Rows of vocabularies of one tokenizer differ by padding to a multiple of one of these, or by a few tokens that fine-tuning added. */
+const PADDINGS = [32, 64, 128];
 const ADDED_TOKENS = 16;
 
 /** What turns a draft's output into tokens of the target. */
@@ -15,7 +15,8 @@ export interface Vocabulary {
 }
 
 export function isSameVocabulary(size: number, other: number): boolean {
-  return Math.abs(size - other) <= ADDED_TOKENS || Math.ceil(size / PADDING) === Math.ceil(other / PADDING);
+  const [smaller, larger] = [Math.min(size, other), Math.max(size, other)];
+  return larger - smaller <= ADDED_TOKENS || PADDINGS.some((padding) => Math.ceil(smaller / padding) * padding === larger);
 }
 
 /** The head of an EAGLE-3 draft and its table of offsets. A draft without a head uses the target's. */
