@@ -5,7 +5,8 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bench, median } from '../dist/apps/bench/bench.js';
+import { bench } from '../dist/apps/bench/bench.js';
+import { median } from '../dist/apps/bench/median.js';
 import { machineOf } from '../dist/apps/bench/machine.js';
 import { readPrompts } from '../dist/apps/bench/prompts.js';
 import { describeCheckpoint, readCheckpoint } from '../dist/core/checkpoint/checkpoint.js';

@@ -6,8 +6,11 @@ export interface EngineEvents {
   started: (event: { readonly request: number; readonly strategy: string; readonly promptTokens: number }) => void;
   /** A strategy has drafted for its sequences; `nodes` counts the rows taken besides the roots, `refused` bad nodes and those past the budget. */
   drafted: (event: { readonly strategy: string; readonly sequences: number; readonly nodes: number; readonly refused: number; readonly durationMs: number }) => void;
-  /** One pass of the target. `rows` counts prompt rows, roots and nodes; `refused` the nodes made on the device that were bad. */
-  verified: (event: { readonly sequences: number; readonly rows: number; readonly refused: number; readonly durationMs: number }) => void;
+  /**
+   * One pass of the target. `rows` counts prompt rows, roots and nodes; `refused` the nodes made on the device that were bad; `draftMs` is
+   * what strategies took of the device before it, their callbacks included, and `durationMs` the pass itself with its verdict.
+   */
+  verified: (event: { readonly sequences: number; readonly rows: number; readonly refused: number; readonly draftMs: number; readonly durationMs: number }) => void;
   /** A sequence has grown by `tokens`, of which `accepted` were drafted. */
   committed: (event: { readonly request: number; readonly sample: number; readonly strategy: string; readonly tokens: number; readonly accepted: number; readonly proposed: number }) => void;
   /** A strategy failed for these requests, which decode plainly: for this iteration, or (`benched`) from now on. */

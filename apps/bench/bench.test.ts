@@ -1,7 +1,9 @@
+import { EventEmitter } from 'eventemitter3';
 import { describe, expect, it } from 'vitest';
-import type { Engine, GenerateRequest, RunResult, StrategyConfig } from '../../core/index.js';
-import { bench, labelOf, median } from './bench.js';
-import { benchTable } from './table.js';
+import type { Engine, EngineEvents, GenerateRequest, RunResult, StrategyConfig } from '../../core/index.js';
+import { bench, labelOf } from './bench.js';
+import { median } from './median.js';
+import { benchTable, partsTable } from './table.js';
 
 const prompts = [{ id: 'a', text: 'one' }, { id: 'b', text: 'two' }];
 
@@ -9,6 +11,7 @@ const prompts = [{ id: 'a', text: 'one' }, { id: 'b', text: 'two' }];
 class FakeEngine {
   readonly calls: string[] = [];
   readonly seeds: unknown[] = [];
+  readonly events = new EventEmitter<EngineEvents>();
 
   generate(request: GenerateRequest) {
     const name = labelOf(request.strategy ?? '');
@@ -16,14 +19,16 @@ class FakeEngine {
     this.seeds.push(request.seed);
     const count = request.maxTokens ?? 12, block = name === 'off' ? 1 : 4;
     const tokens = Array.from({ length: count }, (_, i) => (name === 'wrong' && i === count - 1 ? -1 : i + Number(request.seed)));
+    const { events } = this;
     async function* chunks() {
       for (let i = 0; i < count; i += block) {
         await new Promise((resolve) => setTimeout(resolve, 1));
+        events.emit('verified', { sequences: 1, rows: block, refused: 0, draftMs: i === 0 ? 99 : 0.25, durationMs: i === 0 ? 99 : 0.5 });
         yield { text: '', tokens: tokens.slice(i, i + block), index: 0 };
       }
     }
     const iterations = Math.ceil(count / block);
-    const stats = { guarantee: 'identical', iterations, drafted: name === 'off' ? 0 : 3 * iterations, accepted: count - iterations };
+    const stats = { guarantee: 'identical', iterations, commitMs: 0.125 * iterations, drafted: name === 'off' ? 0 : 3 * iterations, accepted: count - iterations };
     return Object.assign(chunks(), { result: Promise.resolve({ tokens, stats } as unknown as RunResult) });
   }
 }
@@ -56,11 +61,23 @@ describe('bench', () => {
     expect(wrong).toMatchObject({ equal: 0, compared: 4 });
   });
 
+  it('says where the time of an iteration goes, the first one left out', async () => {
+    const engine = new FakeEngine();
+    const arms = await run(engine, ['fast']);
+    for (const { parts } of arms) {
+      expect(parts).toMatchObject({ draftMs: 0.25, verifyMs: 0.5, commitMs: 0.125 });
+      expect(parts.hostMs).toBeGreaterThan(0.2);
+      expect(parts.hostMs + 0.75).toBeCloseTo(parts.iterationMs, 6);
+    }
+    expect(engine.events.listenerCount('verified')).toBe(0);
+    expect(partsTable(arms).split('\n')[2]).toMatch(/^off +0\.\d\d +0\.\d\d +0\.\d\d +0\.\d\d +1\.00 +\d+$/);
+  });
+
   it('tells all of it in a table', async () => {
     const arms = await run(new FakeEngine(), [{ name: 'fast', length: 3 }, 'wrong']);
     const lines = benchTable(arms).split('\n');
     expect(lines).toHaveLength(5);
-    expect(lines[3]).toMatch(/^fast \{"length":3\} +\d+\.\d +\d+\.\d\dx +4\.00 +100 % +\d+ ms +all$/);
+    expect(lines[3]).toMatch(/^fast \{"length":3\} +\d+\.\d +\d+\.\d\dx +4\.00 +36 +100 % +\d+ ms +all$/);
     expect(lines[4]).toMatch(/0 of 4$/);
   });
 });

@@ -1,5 +1,7 @@
 // Compares strategies on the same prompts in the same run. Deliberately absent: confidence intervals, assignment, stop rules (experiments have them).
 import type { Engine, GenerateRequest, RunStats, StrategyConfig } from '../../core/index.js';
+import { median } from './median.js';
+import { type IterationParts, mediansOf, PartsRecorder } from './parts.js';
 import type { BenchPrompt } from './prompts.js';
 
 export interface BenchOptions {
@@ -24,6 +26,8 @@ export interface Trial {
   readonly iterations: number;
   readonly drafted: number;
   readonly accepted: number;
+  /** Medians over its iterations; undefined where there was one only. */
+  readonly parts: IterationParts | undefined;
 }
 
 /** What one strategy did on all prompts. */
@@ -39,6 +43,8 @@ export interface BenchArm {
   readonly drafted: number;
   readonly accepted: number;
   readonly timeToFirstTokenMs: number;
+  /** Medians over all trials. */
+  readonly parts: IterationParts;
   /** Generations whose tokens were plain decoding's, of all compared. */
   readonly equal: number;
   readonly compared: number;
@@ -53,7 +59,7 @@ const WARM_UP_TOKENS = 16;
  *
  * @returns plain decoding first, then the strategies in their order
  */
-export async function bench(engine: Pick<Engine, 'generate'>, options: BenchOptions): Promise<BenchArm[]> {
+export async function bench(engine: Pick<Engine, 'generate' | 'events'>, options: BenchOptions): Promise<BenchArm[]> {
   const { prompts, passes = 2, request = {}, onProgress = () => {}, signal } = options;
   const arms = [PLAIN, ...options.strategies.filter((strategy) => strategy !== PLAIN)].map((strategy) => ({ strategy, trials: [] as Measured[] }));
   const total = arms.length * (1 + passes * prompts.length);
@@ -85,19 +91,22 @@ interface Measured {
 }
 
 /** One generation; its speed is taken between its first and its last chunk, so that the prompt's share is left out. */
-async function measure(engine: Pick<Engine, 'generate'>, prompt: BenchPrompt, request: GenerateRequest): Promise<Measured> {
+async function measure(engine: Pick<Engine, 'generate' | 'events'>, prompt: BenchPrompt, request: GenerateRequest): Promise<Measured> {
   const start = performance.now();
   let firstAt = start, lastAt = start, firstCount = 0;
+  using parts = new PartsRecorder(engine.events);
   const run = engine.generate({ ...request, prompt: prompt.text });
   for await (const { tokens } of run) {
     if (tokens.length === 0) continue;
     lastAt = performance.now();
+    parts.chunk(lastAt);
     if (firstCount === 0) [firstAt, firstCount] = [lastAt, tokens.length];
   }
   const { tokens, stats } = await run.result;
   const later = tokens.length - firstCount;
   const trial: Trial = {
     prompt: prompt.id, tokens: tokens.length, iterations: stats.iterations, drafted: stats.drafted, accepted: stats.accepted, timeToFirstTokenMs: firstAt - start,
+    parts: parts.medians(stats.commitMs / stats.iterations),
     tokensPerSecond: later > 0 && lastAt > firstAt ? (later / (lastAt - firstAt)) * 1000 : undefined,
   };
   return { trial, guarantee: stats.guarantee, output: tokens };
@@ -113,7 +122,7 @@ function summary(strategy: string | StrategyConfig, measured: readonly Measured[
     strategy, guarantee: measured[0]?.guarantee ?? 'identical', trials,
     tokensPerSecond: median(trials.flatMap(({ tokensPerSecond }) => tokensPerSecond ?? [])),
     speedup: median(ratios), acceptanceLength: sum('tokens') / sum('iterations'), drafted: sum('drafted'), accepted: sum('accepted'),
-    timeToFirstTokenMs: median(trials.map(({ timeToFirstTokenMs }) => timeToFirstTokenMs)),
+    timeToFirstTokenMs: median(trials.map(({ timeToFirstTokenMs }) => timeToFirstTokenMs)), parts: mediansOf(trials.flatMap(({ parts }) => parts ?? [])),
     equal: measured.filter(({ trial, output }) => expected.get(trial.prompt) === output.join()).length, compared: measured.length,
   };
 }
@@ -122,13 +131,6 @@ function speedsByPrompt(trials: readonly Trial[]): Map<string, number> {
   const speeds = new Map<string, number[]>();
   for (const { prompt, tokensPerSecond } of trials) if (tokensPerSecond !== undefined) speeds.set(prompt, [...(speeds.get(prompt) ?? []), tokensPerSecond]);
   return new Map([...speeds].map(([prompt, each]) => [prompt, median(each)]));
-}
-
-/** NaN of nothing. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b), middle = sorted.length >> 1;
-  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[middle]];
-  return low === undefined || high === undefined ? Number.NaN : (low + high) / 2;
 }
 
 /** A strategy as a person would name it. */

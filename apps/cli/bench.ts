@@ -12,7 +12,7 @@ import { integer, strategies } from './values.js';
 
 interface BenchFlags extends EngineFlags, RequestFlags {
   readonly strategies?: readonly (string | StrategyConfig)[];
-  readonly prompts?: string;
+  readonly prompts?: readonly string[];
   readonly count?: number;
   readonly passes: number;
   readonly json?: string;
@@ -24,8 +24,8 @@ export function addBenchCommand(program: Command): void {
   const command = program.command('bench')
     .description('compare strategies with plain decoding: the same prompts, alternating, in one run')
     .option('-s, --strategies <list>', 'names separated by commas, a JSON list of names and objects, or @file; default: what the model has', strategies)
-    .option('--prompts <file>', 'JSON Lines with `prompt` or `turns`; default: a few built-in ones')
-    .option('--count <n>', 'how many of them, spread over the file', integer(1))
+    .option('--prompts <files>', 'JSON Lines with `prompt` or `turns`, several separated by commas; default: a few built-in ones', (list: string) => list.split(','))
+    .option('--count <n>', 'how many of them, spread over each file', integer(1))
     .option('--passes <n>', 'times over all prompts, every other one in reverse order', integer(1), 2)
     .option('--json <file>', 'write all measurements, with the machine and versions');
   addEngineFlags(addRequestFlags(command)).action(runBench);
@@ -33,10 +33,10 @@ export function addBenchCommand(program: Command): void {
 
 async function runBench(flags: BenchFlags): Promise<void> {
   const { model, isDemo } = modelOf(flags);
-  const [{ bench, labelOf }, { BUILT_IN_PROMPTS, readPrompts }, { benchTable }, { ProgressBar }, { machineOf }, { createEngine }] = await Promise.all([
+  const [{ bench, labelOf }, { BUILT_IN_PROMPTS, readPrompts }, { benchTable, partsTable }, { ProgressBar }, { machineOf }, { createEngine }] = await Promise.all([
     import('../bench/bench.js'), import('../bench/prompts.js'), import('../bench/table.js'), import('../bench/progress.js'), import('../bench/machine.js'), import('../../core/index.js'),
   ]);
-  const prompts = flags.prompts === undefined ? BUILT_IN_PROMPTS.slice(0, flags.count) : readPrompts(flags.prompts, flags.count);
+  const prompts = flags.prompts === undefined ? BUILT_IN_PROMPTS.slice(0, flags.count) : flags.prompts.flatMap((file) => readPrompts(file, flags.count));
   const compared = flags.strategies ?? defaultStrategies(isDemo);
   const request = { ...requestOptions(flags), maxTokens: flags.maxTokens ?? DEFAULT_MAX_TOKENS };
   if (isDemo) process.stderr.write(`No --model: using the demo model, ${shortPath(model)}.\n`);
@@ -45,7 +45,7 @@ async function runBench(flags: BenchFlags): Promise<void> {
     await using engine = await createEngine({ maxSequences: 1, ...engineOptions(flags), model });
     const onProgress = (done: number, total: number, label: string) => progress.show(done, total, label);
     const arms = await bench(engine, { prompts, strategies: compared, passes: flags.passes, request, signal, onProgress }).finally(() => progress.clear());
-    process.stdout.write(`${benchTable(arms)}\n`);
+    process.stdout.write(`${benchTable(arms)}\n\n${partsTable(arms)}\n`);
     const machine = machineOf(engine);
     process.stderr.write(`${prompts.length} prompts x ${flags.passes}, at most ${request.maxTokens} tokens, ${machine.cpu}, ${machine.instructionSet}, ${machine.threads} threads, ${machine.dtype}\n`);
     if (flags.json !== undefined) {
