@@ -1,4 +1,4 @@
-// A checkpoint with random weights: decoding it costs what decoding a trained one of the same shape costs.
+// Checkpoints with random weights: running them costs what running trained ones of the same shapes costs.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,28 +11,39 @@ export const SHAPE_135M = {
   tie_word_embeddings: true, bos_token_id: 0, eos_token_id: 0, torch_dtype: 'bfloat16',
 };
 
-/** Writes the checkpoint once, under `build-bench/` (not in git), and returns its folder. bf16 weights with a spread of 0.02, norms of one. */
-export async function randomCheckpoint(name, config) {
+/** A model. @returns its folder */
+export function randomCheckpoint(name, config) {
+  const { hidden_size: hidden, intermediate_size: inner, num_hidden_layers: layers, num_attention_heads: heads, num_key_value_heads: kvHeads, vocab_size: vocab } = config;
+  const shapes = { 'model.embed_tokens.weight': [vocab, hidden], 'model.norm.weight': [hidden] };
+  for (let i = 0; i < layers; i++) Object.assign(shapes, layerShapes(`model.layers.${i}`, { hidden, inner, kv: (hidden / heads) * kvHeads }));
+  return randomFolder(name, config, shapes);
+}
+
+/** Tensors of a decoder layer, whose attention reads `input` columns. */
+export function layerShapes(layer, { hidden, inner, kv, input = hidden }) {
+  return {
+    [`${layer}.input_layernorm.weight`]: [hidden], [`${layer}.post_attention_layernorm.weight`]: [hidden],
+    [`${layer}.self_attn.q_proj.weight`]: [hidden, input], [`${layer}.self_attn.k_proj.weight`]: [kv, input], [`${layer}.self_attn.v_proj.weight`]: [kv, input],
+    [`${layer}.self_attn.o_proj.weight`]: [hidden, hidden],
+    [`${layer}.mlp.gate_proj.weight`]: [inner, hidden], [`${layer}.mlp.up_proj.weight`]: [inner, hidden], [`${layer}.mlp.down_proj.weight`]: [hidden, inner],
+  };
+}
+
+/**
+ * Writes bf16 weights with a spread of 0.02 and norms of one, once, under `build-bench/` (not in git).
+ *
+ * @param shapes by tensor name @param extra tensors that are not random @returns the folder
+ */
+export async function randomFolder(name, config, shapes, extra = []) {
   const folder = fileURLToPath(new URL(`../build-bench/${name}`, import.meta.url));
   if (existsSync(join(folder, 'config.json'))) return folder;
   mkdirSync(folder, { recursive: true });
-  const next = randomBlock(), tensors = [];
-  const add = (tensor, ...shape) => {
+  const next = randomBlock();
+  const tensors = Object.entries(shapes).map(([tensor, shape]) => {
     const count = shape.reduce((product, size) => product * size, 1), values = shape.length === 1 ? new Uint16Array(count).fill(0x3f80) : next(count);
-    tensors.push({ name: tensor, dtype: 'BF16', shape, data: new Uint8Array(values.buffer) });
-  };
-  const { hidden_size: hidden, intermediate_size: inner, num_hidden_layers: layers, num_attention_heads: heads, num_key_value_heads: kvHeads, vocab_size: vocab } = config;
-  const kv = (hidden / heads) * kvHeads;
-  add('model.embed_tokens.weight', vocab, hidden);
-  add('model.norm.weight', hidden);
-  for (let i = 0; i < layers; i++) {
-    const layer = `model.layers.${i}`;
-    for (const norm of ['input_layernorm', 'post_attention_layernorm']) add(`${layer}.${norm}.weight`, hidden);
-    for (const [part, rows, columns] of [['self_attn.q', hidden, hidden], ['self_attn.k', kv, hidden], ['self_attn.v', kv, hidden], ['self_attn.o', hidden, hidden], ['mlp.gate', inner, hidden], ['mlp.up', inner, hidden], ['mlp.down', hidden, inner]]) {
-      add(`${layer}.${part}_proj.weight`, rows, columns);
-    }
-  }
-  await writeSafetensors(join(folder, 'model.safetensors'), tensors);
+    return { name: tensor, dtype: 'BF16', shape, data: new Uint8Array(values.buffer) };
+  });
+  await writeSafetensors(join(folder, 'model.safetensors'), [...tensors, ...extra]);
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));   // last: its presence says that the folder is complete
   return folder;
 }
