@@ -4,9 +4,9 @@ import { IterationClock } from './steps/clock.js';
 import { commit } from './steps/commit.js';
 import { decide } from './steps/decide.js';
 import { emit } from './steps/emit.js';
-import { endIteration } from './steps/end-iteration.js';
 import { fork } from './steps/fork.js';
 import { forwardPass } from './steps/forward-pass.js';
+import { freeDrafts } from './steps/free-drafts.js';
 import { join } from './steps/join.js';
 import { move } from './steps/move.js';
 import { observe } from './steps/observe.js';
@@ -43,11 +43,13 @@ export async function iterate(batch: Batch, plain: BoundVerifier, target: Target
   if (pass === undefined) return;
   const judged = verify(pass, pass.forward, plain, target);     // a path and a next token per tree, on the device
   clock.mark();
-  const { outcomes, refused, times } = await read(judged, pass.forward, reports, clock, target);
+  const reading = read(judged, pass.forward, reports, clock, target);
+  freeDrafts(pass);                                             // while the device works
+  const { outcomes, refused, times } = await reading;
   const commitStart = performance.now();
 
   const blocks = decide(outcomes, target);                      // cut at the first stop
   commit(blocks, pass, target);                                 // keep what stays, forget the rest
-  endIteration(pass, refused, times, target);
+  target.events.tell('verified', { sequences: pass.parts.length, rows: pass.rows.sequences.length, refused, draftMs: times.draftMs, durationMs: times.verifyMs });
   emit(blocks, pass.parts.length, { ...times, commitMs: performance.now() - commitStart }, batch, target);
 }
