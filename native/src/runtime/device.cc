@@ -1,13 +1,18 @@
 #include "device.h"
 
-#include <condition_variable>
+#include <atomic>
+#include <chrono>
 #include <deque>
 #include <mutex>
 
 #include "error.h"
+#include "gate.h"
 
 namespace foretoken {
 namespace {
+
+// After a pass the host takes about this long to tell what comes next; to wake a thread that sleeps takes nearly as long again.
+constexpr std::chrono::microseconds kSpinTime{150};
 
 struct Command {
   const char* op;
@@ -42,9 +47,10 @@ void finish(Command& command, const std::string* failure) {
 
 struct Device::State {
   std::mutex mutex;
-  std::condition_variable wake;
   std::deque<Command> queue;
-  bool closed = false;
+  std::atomic<bool> waiting{false};  // whether the queue has a command
+  std::atomic<bool> closed{false};
+  Gate gate{kSpinTime};
   std::string failure;  // not empty: the device is lost
 
   void push(Command command, bool even_when_lost) {
@@ -53,17 +59,19 @@ struct Device::State {
       if (closed) throw Error(kDisposed, std::string(command.op) + ": the runtime has been disposed");
       if (!failure.empty() && !even_when_lost) throw Error(kDevice, "the native runtime is lost after " + failure);
       queue.push_back(std::move(command));
+      waiting.store(true);
     }
-    wake.notify_one();
+    gate.wake();
   }
 
   // The next command, or false when the device is closed.
   bool pop(Command& command) {
-    std::unique_lock<std::mutex> lock(mutex);
-    wake.wait(lock, [&] { return closed || !queue.empty(); });
+    gate.wait([&] { return waiting.load() || closed.load(); });
+    std::lock_guard<std::mutex> lock(mutex);
     if (closed) return false;
     command = std::move(queue.front());
     queue.pop_front();
+    waiting.store(!queue.empty());
     return true;
   }
 };
@@ -96,7 +104,7 @@ void Device::close() {
     std::lock_guard<std::mutex> lock(state->mutex);
     state->closed = true;
   }
-  state->wake.notify_one();
+  state->gate.wake();
 }
 
 void Device::loop(State& state) {

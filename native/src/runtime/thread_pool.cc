@@ -1,81 +1,22 @@
-// Fork-join without OpenMP. A fork costs well below a microsecond while the workers spin; they spin for some tens of microseconds after
-// their last job, then sleep. On an oversubscribed machine a worker may not get a core in time: work that is cut into shares then goes on
+// Fork-join without OpenMP. A fork costs well below a microsecond while the workers spin; they spin for a while after their last job, then
+// sleep. On an oversubscribed machine a worker may not get a core in time: work that is cut into shares then goes on
 // without it, since nobody waits for a worker that has not begun.
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <utility>
 #include <vector>
 
 #include "device.h"
+#include "gate.h"
 
 namespace foretoken {
 namespace {
 
-constexpr auto kSpinTime = std::chrono::microseconds(40);
-constexpr int kPausesAlone = 128;  // pauses before the core is offered to others
-constexpr int kPausesPerLook = 16;
-
-inline void pause_cpu() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-template <typename Ready>
-bool spin(const Ready& ready, int pauses) {
-  for (int i = 0; i < pauses; i++) {
-    if (ready()) return true;
-    pause_cpu();
-  }
-  return ready();
-}
-
-// Spins until `ready()` or the spin time is over; true when ready. Whoever else wants this core gets it: it may be the one we wait for.
-template <typename Ready>
-bool spin_until(const Ready& ready) {
-  if (spin(ready, kPausesAlone)) return true;
-  const auto end = std::chrono::steady_clock::now() + kSpinTime;
-  while (std::chrono::steady_clock::now() < end) {
-    sched_yield();
-    if (spin(ready, kPausesPerLook)) return true;
-  }
-  return false;
-}
-
-// A gate that one side opens and the other waits for: spinning first, then asleep. Opening costs no system call while nobody sleeps.
-class Gate {
- public:
-  template <typename Ready>
-  void wait(const Ready& ready) {
-    if (spin_until(ready)) return;
-    std::unique_lock<std::mutex> lock(mutex_);
-    sleepers_.fetch_add(1);  // sequentially consistent with wake(): either it sees the sleeper or we see what is ready
-    condition_.wait(lock, ready);
-    sleepers_.fetch_sub(1);
-  }
-  // After what `ready` looks at has been stored.
-  void wake() {
-    if (sleepers_.load() == 0) return;
-    std::lock_guard<std::mutex> lock(mutex_);
-    condition_.notify_all();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable condition_;
-  std::atomic<int> sleepers_{0};
-};
+constexpr std::chrono::microseconds kSpinTime{40};
 
 }  // namespace
-
 struct ThreadPool::State {
   // One word says which round this is, whether it may still be entered, and how many workers are inside.
   static constexpr uint64_t kRound = uint64_t{1} << 32, kOpen = uint64_t{1} << 31, kInside = kOpen - 1;
@@ -83,7 +24,7 @@ struct ThreadPool::State {
   std::atomic<int> entered{0};  // workers that have entered this round
   std::atomic<bool> stopping{false};
   const std::function<void(int)>* job = nullptr;
-  Gate start, finish;
+  Gate start{kSpinTime}, finish{kSpinTime};
   std::mutex failure_mutex;
   std::exception_ptr failure;
   std::vector<std::thread> workers;
