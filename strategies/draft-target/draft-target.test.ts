@@ -1,9 +1,10 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEngine, type CheckpointSummary, type Engine, type EngineOptions, type TargetDescription } from '../../core/index.js';
 import { describeStrategy, writeTinyModel } from '../../core/testing/index.js';
+import { refusalOf } from '../../test/fixtures/drafts.js';
 import draftTarget from './index.js';
 
 describeStrategy({ strategy: 'draft-target', options: ({ draft }) => ({ draft }) }, { afterAll, describe, it });
@@ -32,6 +33,18 @@ describe('the plan', () => {
   it('compares sizes where a tokenizer is missing', () => {
     expect(planFor(summary(100))).toMatchObject({ maxDepth: 8 });
     expect(planFor(summary(400))).toEqual({ refused: [expect.objectContaining({ path: 'draft', message: expect.stringContaining('400 tokens') })] });
+  });
+
+  it.each(['medusa', 'redrafter', 'eagle', 'eagle3'])('refuses the folder of heads models/demo/%s', async (name) => {
+    const message = await refusalOf('models/demo/target', { name: 'draft-target', draft: `models/demo/${name}` });
+    expect(message).toContain(`\`draft\`: ${resolve('models/demo', name)} holds no model of its own: expected tensors such as "model.embed_tokens.weight" and`);
+    expect(message).toContain('Heads run with the strategy that they were made for, as its `head`');
+  });
+
+  it('refuses a head that holds an embedding, by what no model has', () => {
+    const head = summary(96, 'A');
+    const tensors = new Map([...head.tensors, ['midlayer.hidden_norm.weight', { dtype: 'F32', shape: [64] }]]);
+    expect(planFor({ ...head, tensors })).toEqual({ refused: [expect.objectContaining({ path: 'draft', message: expect.stringContaining('found "midlayer.hidden_norm.weight", which belongs to a head') })] });
   });
 
   it('takes exactly the length that the user names', () => {

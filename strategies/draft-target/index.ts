@@ -8,7 +8,7 @@
 import { z } from 'zod';
 import { checkpoint } from '../../core/checkpoint-option.js';
 import { type DraftProposer, defineStrategy, type Plan, type Refusal } from '../../core/strategy.js';
-import { memoryOf, vocabularyProblem } from './compatibility.js';
+import { memoryOf, modelProblem, vocabularyProblem } from './compatibility.js';
 import { DraftTarget } from './proposer.js';
 
 /** Longest chain when the user names no length; the length in use follows from what is accepted. */
@@ -31,8 +31,8 @@ export default defineStrategy({
 
   plan({ draft, length, draw }, target, checkpoints): Plan | Refusal {
     const summary = checkpoints.get(draft);
-    if (summary === undefined) return { refused: [{ path: 'draft', message: `${draft} was not read`, remedy: 'name an existing checkpoint folder' }] };
-    const problem = vocabularyProblem(summary, target);
+    if (summary === undefined) return { refused: [{ path: 'draft', message: `${draft} was not read.`, remedy: 'Name an existing checkpoint folder.' }] };
+    const problem = modelProblem(summary) ?? vocabularyProblem(summary, target);
     if (problem !== undefined) return { refused: [{ path: 'draft', ...problem }] };
     const maxDepth = length ?? DEFAULT_LENGTH;
     return {
