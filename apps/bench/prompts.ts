@@ -4,6 +4,7 @@ import { ConfigError } from '../../core/index.js';
 export interface BenchPrompt {
   readonly id: string;
   readonly text: string;
+  readonly category?: string;
 }
 
 /** What the demo model was trained to write: stories, questions about tables, sums, and text that repeats itself. */
@@ -33,8 +34,8 @@ function parse(line: string, where: string): BenchPrompt {
   } catch (error) {
     throw new ConfigError(`${where} is not JSON: ${(error as Error).message}`, { cause: error });
   }
-  const { id, turns, prompt } = (value ?? {}) as { readonly id?: unknown; readonly turns?: unknown; readonly prompt?: unknown };
+  const { id, turns, prompt, category } = (value ?? {}) as { readonly [field: string]: unknown };
   const text = prompt ?? (Array.isArray(turns) ? turns[0] as unknown : undefined);
   if (typeof text !== 'string' || text === '') throw new ConfigError(`${where}: expected an object with \`prompt\` or \`turns\` (texts).`);
-  return { id: typeof id === 'string' || typeof id === 'number' ? String(id) : where, text };
+  return { id: typeof id === 'string' || typeof id === 'number' ? String(id) : where, text, ...(typeof category === 'string' ? { category } : {}) };
 }

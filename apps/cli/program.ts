@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addBenchCommand } from './bench.js';
 import { addConvertCommand } from './convert.js';
+import { addExperimentCommand } from './experiment.js';
 import { addGenerateCommand } from './generate.js';
 import { addInspectCommand } from './inspect.js';
 import { packageVersion } from './package.js';
@@ -17,6 +18,7 @@ export function createProgram(): Command {
     .configureHelp({ showGlobalOptions: false });
   addGenerateCommand(program);
   addBenchCommand(program);
+  addExperimentCommand(program);
   addStrategiesCommand(program);
   addTraceCommand(program);
   addInspectCommand(program);
