@@ -20,8 +20,8 @@ ${warnings.map((warning) => `<p class="warning">${escapeHtml(warning)}</p>`).joi
 <section><h2>Effect on ${escapeHtml(METRICS[metric].label)}, against ${escapeHtml(control)}</h2>
 ${forestChart([...comparisons.map((comparison) => ({ label: comparison.arm, comparison })), ...breakdown.flatMap(({ group, comparisons: parts }) => parts.map((comparison) => ({ label: several ? `${group} · ${comparison.arm}` : group, comparison })))], smallestEffect)}
 <p class="legend"><i class="key thin"></i> sequential ${sure} interval: true however often one looks <i class="key thick"></i> interval for a single look <i class="key shade"></i> smaller than the smallest effect of interest, ${(100 * smallestEffect).toFixed(0)} %. Parts stand by themselves: one in ${Math.round(1 / (1 - confidence))} is wrong by chance.</p></section>
-${comparisons.map(({ arm }) => `<section><h2>${several ? `${escapeHtml(arm)}: ` : ''}how the answer came about</h2>${pathChart(path[arm] ?? [], CLUSTER_WORDS[design])}<p class="legend">The effect and its sequential interval after so many ${escapeHtml(CLUSTER_WORDS[design])}. Once it leaves zero out, the answer stands.</p></section>`).join('\n')}
-<section><h2>Arms</h2><div class="scroll">${table(['Arm', 'Strategy', 'Guarantee', 'Requests', 'Tokens', 'Tokens/s', 'Tokens/pass', 'First token', 'p99 gap', 'Faults', 'Same tokens as plain'], report.arms.map(armCells))}</div></section>
+${comparisons.map(({ arm }) => `<section><h2>${several ? `${escapeHtml(arm)}: how` : 'How'} the answer came about</h2>${pathChart(path[arm] ?? [], CLUSTER_WORDS[design])}<p class="legend">The effect and its sequential interval after so many ${escapeHtml(CLUSTER_WORDS[design])}. Once it leaves zero out, the answer stands.</p></section>`).join('\n')}
+<section><h2>Arms</h2><div class="scroll">${table(['Arm', 'Strategy', 'Guarantee', 'Requests', 'Tokens', 'Tokens/s', 'Tokens/pass', 'First token', 'p99 gap', 'Faults', 'Same tokens'], report.arms.map(armCells))}</div></section>
 ${secondary.length === 0 ? '' : `<section><h2>Other metrics</h2><div class="scroll">${table(['Metric', 'Arm', 'Clusters', 'Effect', `Sequential ${sure} interval`, 'Verdict'], secondary.map(comparisonCells))}</div></section>`}
 ${breakdown.length === 0 ? '' : `<section><h2>Parts</h2><div class="scroll">${table(['Part', 'Arm', 'Clusters', 'Effect', `Sequential ${sure} interval`, 'Verdict'], breakdown.flatMap(({ group, comparisons: parts }) => parts.map((part) => [group, ...comparisonCells(part).slice(1)])))}</div></section>`}
 ${ratioSection(report)}
@@ -65,7 +65,7 @@ const STYLE = `
 :root { color-scheme: light dark; --line: light-dark(#dfe3e8, #343a43); --text: light-dark(#1c2128, #e6e8eb); --soft: light-dark(#5d6773, #9aa4b0); --back: light-dark(#f6f7f9, #14171c); --panel: light-dark(#fff, #1c2027);
   --better: light-dark(#14804a, #3fb950); --worse: light-dark(#c2410c, #f0883e); --equal: light-dark(#1d4ed8, #6ea8fe); --open: light-dark(#6b7280, #9aa4b0) }
 * { box-sizing: border-box } body { margin: 0; font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--back) }
-main { max-width: 940px; margin: 0 auto; padding: 28px 20px 60px }
+main { max-width: 1040px; margin: 0 auto; padding: 28px 20px 60px }
 h1 { font-size: 24px; margin: 0 } h1 small { font-weight: 400; font-size: 15px; color: var(--soft) } h2 { font-size: 16px; margin: 0 0 8px } header p { margin: 2px 0 20px; color: var(--soft) }
 section, article { background: var(--panel); border: 1px solid var(--line); border-radius: 10px; padding: 16px 20px; margin: 0 0 16px }
 article { display: grid; grid-template-columns: 170px 1fr; gap: 22px; align-items: center; border-left: 6px solid var(--kind) } article p { margin: 0 } article h2 { margin: 0 0 2px }

@@ -1,3 +1,4 @@
+import { mean } from 'simple-statistics';
 import { ConfigError } from '../errors.js';
 import { compare, pathOf } from './compare.js';
 import { type ResolvedExperiment, resolveExperiment } from './definition.js';
@@ -47,7 +48,7 @@ function armReport(experiment: ResolvedExperiment, { guarantees, stopped }: Expe
   return {
     name, strategy: experiment.arms.get(name)!, guarantee: guarantees[name] ?? 'identical', isControl: name === experiment.control,
     trials: own.length, forced: all.length - own.length, tokens: sum(({ tokens }) => tokens),
-    values: Object.fromEntries(METRIC_NAMES.flatMap((metric) => { const value = ratioOfSums(own, metric); return value === undefined ? [] : [[metric, value]]; })),
+    values: Object.fromEntries(METRIC_NAMES.flatMap((metric) => { const value = valueOfAll(own, metric); return value === undefined ? [] : [[metric, value]]; })),
     faults: iterations === 0 ? 0 : sum(({ faults }) => faults) / iterations,
     bypasses: iterations === 0 ? 0 : sum(({ bypassed }) => bypassed) / iterations,
     identity: { compared: compared.length, equal: compared.filter(({ isIdentical }) => isIdentical).length },
@@ -55,14 +56,15 @@ function armReport(experiment: ResolvedExperiment, { guarantees, stopped }: Expe
   };
 }
 
-function ratioOfSums(trials: readonly Trial[], metric: MetricName): number | undefined {
-  let [top, bottom] = [0, 0];
-  for (const trial of trials) {
-    const terms = METRICS[metric].terms(trial);
-    top += terms?.[0] ?? 0;
-    bottom += terms?.[1] ?? 0;
+/** The ratio of sums; of what is timed the geometric mean over requests, as in the comparison. */
+function valueOfAll(trials: readonly Trial[], metric: MetricName): number | undefined {
+  const terms = trials.flatMap((trial) => { const own = METRICS[metric].terms(trial); return own === undefined ? [] : [own]; });
+  if (METRICS[metric].isLatency) {
+    const logs = terms.filter(([top]) => top > 0).map(([top, bottom]) => Math.log(top / bottom));
+    return logs.length === 0 ? undefined : Math.exp(mean(logs));
   }
-  return bottom === 0 ? undefined : top / bottom;
+  const bottom = terms.reduce((sum, [, own]) => sum + own, 0);
+  return bottom === 0 ? undefined : terms.reduce((sum, [top]) => sum + top, 0) / bottom;
 }
 
 const GROUPS: Readonly<Record<Breakdown['by'], (trial: Trial) => string | undefined>> = {

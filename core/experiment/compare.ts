@@ -1,5 +1,5 @@
 import type { ResolvedExperiment } from './definition.js';
-import { type Estimate, independentEstimate, pairedEstimate, pairedTerms, unitTerms } from './effect.js';
+import { type Estimate, estimatePairs, independentEstimate, pairedTerms, unitTerms } from './effect.js';
 import { fixedInterval, type Interval, sequentialInterval } from './intervals.js';
 import { METRICS, type MetricName } from './metrics.js';
 import { planSize } from './plan-size.js';
@@ -24,13 +24,13 @@ export function compare(experiment: ResolvedExperiment, trials: readonly Trial[]
 
 /** How the sequential interval of the main metric narrowed, at up to 200 moments. */
 export function pathOf(experiment: ResolvedExperiment, trials: readonly Trial[], arm: string, confidence: number): PathPoint[] {
-  const { metric, control, design, minimum } = experiment;
-  const pairs = design === 'request' ? [] : pairedTerms(trials, METRICS[metric], control, arm);
+  const { metric, design, minimum } = experiment;
+  const pairs = design === 'request' ? [] : pairedTerms(experiment, trials, METRICS[metric], arm);
   const length = design === 'request' ? trials.length : pairs.length;
   const step = Math.max(1, Math.ceil(length / MOST_POINTS));
   const points: PathPoint[] = [];
   for (let end = Math.min(length, minimum); end <= length && end > 0; end = end < length ? Math.min(length, end + step) : length + 1) {
-    const estimate = design === 'request' ? estimateOf(experiment, trials.slice(0, end), metric, arm).estimate : pairedEstimate(pairs.slice(0, end));
+    const estimate = design === 'request' ? estimateOf(experiment, trials.slice(0, end), metric, arm).estimate : estimatePairs(pairs.slice(0, end), METRICS[metric]);
     if (estimate === undefined) continue;
     const { low, high } = sequentialInterval(estimate, confidence, horizonOf(experiment));
     points.push({ clusters: end, effect: Math.expm1(estimate.logRatio), low: low > -1 ? low : null, high: Number.isFinite(high) ? high : null });
@@ -38,12 +38,12 @@ export function pathOf(experiment: ResolvedExperiment, trials: readonly Trial[],
   return points;
 }
 
-function estimateOf({ design, control }: ResolvedExperiment, trials: readonly Trial[], metric: MetricName, arm: string): { readonly estimate: Estimate | undefined; readonly clusters: number } {
-  if (design !== 'request') {
-    const pairs = pairedTerms(trials, METRICS[metric], control, arm);
-    return { estimate: pairedEstimate(pairs), clusters: pairs.length };
+function estimateOf(experiment: ResolvedExperiment, trials: readonly Trial[], metric: MetricName, arm: string): { readonly estimate: Estimate | undefined; readonly clusters: number } {
+  if (experiment.design !== 'request') {
+    const pairs = pairedTerms(experiment, trials, METRICS[metric], arm);
+    return { estimate: estimatePairs(pairs, METRICS[metric]), clusters: pairs.length };
   }
-  const [own, other] = [unitTerms(trials, METRICS[metric], control), unitTerms(trials, METRICS[metric], arm)];
+  const [own, other] = [unitTerms(trials, METRICS[metric], experiment.control), unitTerms(trials, METRICS[metric], arm)];
   return { estimate: independentEstimate(own, other), clusters: Math.min(own.length, other.length) };
 }
 
@@ -52,21 +52,21 @@ function horizonOf({ design, horizon }: ResolvedExperiment): number {
   return design === 'request' ? horizon / 2 : horizon;
 }
 
-const percent = (value: number): string => `${value >= 0 ? '+' : ''}${(100 * value).toFixed(1)} %`;
+const percent = (value: number): string => `${value >= 0 ? '+' : '−'}${(100 * Math.abs(value)).toFixed(1)} %`;
 
 function judge({ minimum, smallestEffect }: ResolvedExperiment, metric: MetricName, { clusters, deviation, sequential }: Pick<Comparison, 'clusters' | 'deviation' | 'sequential'>, confidence: number): { readonly verdict: Conclusion; readonly why: string } {
   const lacking = (why: string) => ({ verdict: 'not enough data' as const, why });
-  if (sequential === undefined || clusters < minimum) return lacking(`${clusters} of at least ${minimum} clusters`);
+  if (sequential === undefined || clusters < minimum) return lacking(`${clusters} of at least ${minimum}`);
   const { low, high }: Interval = sequential;
-  if (!Number.isFinite(high)) return lacking('too few clusters for any bound');
-  const range = `${percent(low)} to ${percent(high)}`;
+  if (!Number.isFinite(high)) return lacking('too few for any bound');
+  const range = `${percent(low)} and ${percent(high)}`;
   if (low > 0 || high < 0) return { verdict: low > 0 === METRICS[metric].isHigherBetter ? 'better' : 'worse', why: `the effect lies between ${range}` };
   if (low > -smallestEffect && high < smallestEffect) return { verdict: 'equal', why: `the effect lies between ${range}: less than the smallest effect of interest (${(100 * smallestEffect).toFixed(1)} %) either way` };
-  return lacking(`the effect lies between ${range}, and that includes none${wanted(clusters, deviation, smallestEffect, confidence)}`);
+  return lacking(`the effect lies between ${range}, which includes no effect at all${wanted(clusters, deviation, smallestEffect, confidence)}`);
 }
 
 function wanted(clusters: number, deviation: number | undefined, effect: number, confidence: number): string {
   if (deviation === undefined || !(deviation > 0)) return '';
   const size = planSize({ deviation, pilotSize: clusters, effect, confidence });
-  return size > clusters ? `; an effect of ${(100 * effect).toFixed(1)} % would take about ${size} clusters` : '';
+  return size > clusters ? `; an effect of ${(100 * effect).toFixed(1)} % would take about ${size}` : '';
 }

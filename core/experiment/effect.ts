@@ -1,3 +1,5 @@
+import { mean, sampleStandardDeviation } from 'simple-statistics';
+import type { ResolvedExperiment } from './definition.js';
 import type { Metric } from './metrics.js';
 import type { Trial } from './trial.js';
 
@@ -25,12 +27,23 @@ export interface PairedTerms {
 }
 
 /** Pairs in the order in which they became complete; clusters that lack an arm are left out. */
-export function pairedTerms(trials: readonly Trial[], metric: Metric, control: string, treatment: string): PairedTerms[] {
-  const [a, b] = [sumsBy(trials, metric, control, ({ block }) => block), sumsBy(trials, metric, treatment, ({ block }) => block)];
+export function pairedTerms({ design, control }: Pick<ResolvedExperiment, 'design' | 'control'>, trials: readonly Trial[], metric: Metric, treatment: string): PairedTerms[] {
+  const gather = design === 'paired' && metric.isLatency ? typicalBy : sumsBy;
+  const [a, b] = [control, treatment].map((arm) => gather(trials, metric, arm, ({ block }) => block)) as [Map<number, Terms>, Map<number, Terms>];
   return [...a].flatMap(([block, own]) => {
     const other = b.get(block);
     return other === undefined ? [] : [{ control: own, treatment: other }];
   });
+}
+
+/**
+ * The effect by pairs. What is counted is compared as ratio of sums. What is timed is compared pair by pair, as the mean of the logarithms: a machine
+ * that stalls for a second would decide a ratio of sums all by itself.
+ *
+ * @returns undefined with fewer than two pairs, or where there is nothing to divide by
+ */
+export function estimatePairs(pairs: readonly PairedTerms[], metric: Metric): Estimate | undefined {
+  return metric.isLatency ? typicalEstimate(pairs) : pairedEstimate(pairs);
 }
 
 /** Terms of each unit under one arm. */
@@ -62,7 +75,14 @@ export function pairedEstimate(pairs: readonly PairedTerms[]): Estimate | undefi
   };
 }
 
-/** The same for two independent groups of units; degrees of freedom after Welch and Satterthwaite. */
+/** The mean over pairs of the logarithm of their ratio: the change of a typical pair (a geometric mean), whatever its size. */
+export function typicalEstimate(pairs: readonly PairedTerms[]): Estimate | undefined {
+  const ratios = pairs.map(({ control, treatment }) => Math.log((treatment[0] * control[1]) / (treatment[1] * control[0]))).filter(Number.isFinite);
+  const n = ratios.length;
+  return n < 2 ? undefined : { logRatio: mean(ratios), standardError: sampleStandardDeviation(ratios) / Math.sqrt(n), freedom: n - 1, size: n };
+}
+
+/** The ratio of two ratios of sums for two independent groups of units; degrees of freedom after Welch and Satterthwaite. */
 export function independentEstimate(control: readonly Terms[], treatment: readonly Terms[]): Estimate | undefined {
   const a = groupEstimate(control);
   const b = groupEstimate(treatment);
@@ -100,4 +120,15 @@ function sumsBy<K>(trials: readonly Trial[], metric: Metric, arm: string, keyOf:
     sums.set(keyOf(trial), [top + terms[0], bottom + terms[1]]);
   }
   return sums;
+}
+
+/** The geometric mean over the trials of a cluster, as a ratio to one. */
+function typicalBy<K>(trials: readonly Trial[], metric: Metric, arm: string, keyOf: (trial: Trial) => K): Map<K, Terms> {
+  const logs = new Map<K, number[]>();
+  for (const trial of trials) {
+    const terms = trial.arm === arm && !trial.isForced ? metric.terms(trial) : undefined;
+    if (terms === undefined || !(terms[0] > 0)) continue;
+    logs.set(keyOf(trial), [...(logs.get(keyOf(trial)) ?? []), Math.log(terms[0] / terms[1])]);
+  }
+  return new Map([...logs].map(([key, own]) => [key, [Math.exp(mean(own)), 1]]));
 }

@@ -1,6 +1,6 @@
 import { BoundedMeanTest } from './bounded-test.js';
 import type { ResolvedExperiment } from './definition.js';
-import { pairedEstimate, pairedTerms } from './effect.js';
+import { estimatePairs, pairedTerms } from './effect.js';
 import { sequentialInterval } from './intervals.js';
 import { METRICS, type MetricName } from './metrics.js';
 import type { Trial } from './trial.js';
@@ -44,7 +44,8 @@ export function brokenGuardrail(experiment: ResolvedExperiment, trials: readonly
   return undefined;
 }
 
-function lowestIncrease({ control, confidence, horizon, minimum }: ResolvedExperiment, trials: readonly Trial[], metric: MetricName, arm: string): number | undefined {
-  const estimate = pairedEstimate(pairedTerms(trials, METRICS[metric], control, arm));
+function lowestIncrease(experiment: ResolvedExperiment, trials: readonly Trial[], metric: MetricName, arm: string): number | undefined {
+  const { confidence, horizon, minimum } = experiment;
+  const estimate = estimatePairs(pairedTerms(experiment, trials, METRICS[metric], arm), METRICS[metric]);
   return estimate === undefined || estimate.size < minimum ? undefined : sequentialInterval(estimate, confidence, horizon).low;
 }

@@ -21,6 +21,8 @@ export class LiveTraffic {
   private count = 0;
   private startedAt: number | undefined;
   private readonly background = new Set<Promise<void>>();
+  /** Identity checks that wait for a time in which nobody is timed: they would slow down the arm that they check. */
+  private readonly waiting: (() => void)[] = [];
   /** Requests under way, by arm. */
   private readonly active = new Map<string, number>();
 
@@ -74,7 +76,10 @@ export class LiveTraffic {
   }
 
   async settled(): Promise<void> {
-    while (this.background.size > 0) await Promise.all(this.background);
+    while (this.background.size > 0) {
+      this.release();
+      await Promise.all(this.background);
+    }
   }
 
   /** Generates, and knows which arms have a request under way. */
@@ -94,6 +99,7 @@ export class LiveTraffic {
       const slice = Math.floor((performance.now() - (this.startedAt ??= performance.now())) / sliceMs);
       const round = Math.floor(slice / arms.size);
       const from = this.startedAt + slice * sliceMs;
+      if (performance.now() < from + washOutMs) this.release();
       const dealt = { block: round, window: { from: from + washOutMs, to: from + sliceMs } };
       return { ...dealt, ...(wanted === undefined ? standIn(roundOrder([...arms.keys()], salt, round)[slice % arms.size]!) : { arm: wanted, isForced: true }) };
     }
@@ -121,9 +127,14 @@ export class LiveTraffic {
     const { arms, guardrails, salt } = this.experiment;
     const isPromised = this.ledger.guarantees.get(arm) === 'identical' && !isPlain(arms.get(arm)!);
     if (!isPromised || hashFraction(salt, 'identity', unit, block) >= guardrails.identity) return undefined;
+    if (this.experiment.design === 'switchback') await new Promise<void>((resolve) => { this.waiting.push(resolve); });
     const { signal: _, ...again } = request;
     const plain = await this.host.generate({ ...again, seed: result.stats.seed, strategy: 'off' }).result;
     return plain.samples.every(({ tokens }, i) => tokens.join() === result.samples[i]?.tokens.join());
+  }
+
+  private release(): void {
+    for (const resolve of this.waiting.splice(0)) resolve();
   }
 
   private async shadowOf(arm: string, { unit, block, category, version }: Trial, { result }: Measured, request: GenerateRequest): Promise<Trial> {

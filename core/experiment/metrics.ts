@@ -5,10 +5,7 @@ export const METRIC_NAMES = ['tokensPerSecond', 'timeToFirstTokenMs', 'interToke
 
 export type MetricName = (typeof METRIC_NAMES)[number];
 
-/**
- * A ratio of two sums over trials. All metrics are ratios: a mean is the sum over the count. So one estimator serves all, and none of them is
- * biased by averaging ratios of short outputs with ratios of long ones.
- */
+/** A ratio: what a trial adds above the line, and below it. What is counted is summed over trials; what is timed is averaged over them on the logarithmic scale. */
 export interface Metric {
   readonly label: string;
   readonly unit: string;

@@ -6,7 +6,7 @@ import { sequentialBound } from './intervals.js';
 export interface SizeQuestion {
   /** Standard deviation of the logarithm of the ratio over clusters (prompts, pairs of slices), from a pilot. */
   readonly deviation: number;
-  /** Clusters of the pilot. Its deviation is itself uncertain: the planner takes the upper end of what it may be, so that the power is reached in 80 % of pilots and not in half. Default: the deviation is known. */
+  /** Clusters of the pilot. Its deviation is itself uncertain: the planner takes the upper end of what it may be, so that the power is reached in 90 % of pilots and not in half. Default: the deviation is known. */
   readonly pilotSize?: number;
   /** Relative effect to be found: 0.05 is 5 %. */
   readonly effect: number;
@@ -18,7 +18,7 @@ export interface SizeQuestion {
   readonly looks?: 'any' | 'once';
 }
 
-const ASSURANCE = 0.8;
+const ASSURANCE = 0.9;
 const MOST = 10_000_000;
 
 /**
