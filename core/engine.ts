@@ -145,7 +145,8 @@ export class Engine implements AsyncDisposable {
   async shadow(request: ShadowRequest): Promise<ShadowScore> {
     this.checkUsable();
     this.scorer ??= new ShadowScorer(this.target, this.loader, this.plain, (options) => this.promptOf(options));
-    return this.scorer.score({ ...request, strategy: this.strategies.resolve(request.strategy).choice });
+    const { output, ...generated } = request;
+    return this.scorer.score({ ...withDefaults(generated, this.requestDefaults), output, strategy: this.strategies.resolve(request.strategy).choice });
   }
 
   /** Ends every run with a DisposedError and frees everything. A second call waits for the first. */

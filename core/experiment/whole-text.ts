@@ -1,3 +1,4 @@
+import { ConfigError } from '../errors.js';
 import type { NativeForward, NativeTensor } from '../native/types.js';
 import type { Needs } from '../strategy.js';
 import { EngineEmitter } from '../events.js';
@@ -16,10 +17,13 @@ export class WholeText extends Target {
     this.rows = whole === undefined ? 0 : length;
   }
 
-  /** Computes what the needs ask for, prompt chunk by prompt chunk, in a place of its own that is free again afterwards. */
+  /** Computes what the needs ask for, prompt chunk by prompt chunk, in a place of its own that is free again afterwards. @throws ConfigError for a text that one table cannot hold */
   static async of(text: Int32Array, needs: Needs | undefined, target: Target): Promise<WholeText> {
     if (needs === undefined || needs.hidden === 'none') return new WholeText(target, undefined, [], 0);
-    const { session, settings } = target;
+    const { session, settings, description: { longFrom = Infinity } } = target;
+    if (text.length > longFrom) {
+      throw new ConfigError(`A text of ${text.length} tokens outgrows the rotary table that this model changes after ${longFrom}: its hidden states were not all made with one table, so a shadow cannot have them again. Score shorter texts.`);
+    }
     const taps = [...new Set(needs.taps ?? [])].sort((a, b) => a - b);
     const chunks: Pick<NativeForward, 'hidden' | 'taps'>[] = [];
     const length = text.length - 1;   // nobody asks for the state after the last token
