@@ -69,6 +69,8 @@ export class Member {
   isObserved = false;
   /** Positions before this one run again; its strategy has heard them. */
   told = 0;
+  /** Gave its pages to the others and waits for room. */
+  isPaused = false;
   /** Samples still to be forked from it once its prompt is in. */
   forks: number;
   /** Throws and slow calls in a row; see `steps/faults.ts`. */
@@ -87,7 +89,8 @@ export class Batch {
   private readonly waiting: Request[] = [];
   private nextSequence = 0;
 
-  constructor(private readonly maxSequences: number, private readonly openSlot: () => number) {}
+  /** @param hasRoom whether there are pages for the prompt of a request besides those of the members */
+  constructor(private readonly maxSequences: number, private readonly openSlot: () => number, private readonly hasRoom: (request: Request, members: readonly Member[]) => boolean = () => true) {}
 
   get isEmpty(): boolean {
     return this.members.length === 0 && this.waiting.length === 0;
@@ -97,11 +100,11 @@ export class Batch {
     this.waiting.push(request);
   }
 
-  /** Lets waiting requests in, first come first served, as far as there are places for all their samples. */
+  /** Lets waiting requests in, first come first served, as far as there are places and pages for all their samples. A text alone is always let in. */
   join(): Request[] {
     const joined: Request[] = [];
     let taken = this.members.reduce((sum, { forks }) => sum + 1 + forks, 0);
-    for (let next = this.waiting[0]; next !== undefined && taken + next.options.n <= this.maxSequences; next = this.waiting[0]) {
+    for (let next = this.waiting[0]; next !== undefined && taken + next.options.n <= this.maxSequences && (this.members.length === 0 || this.hasRoom(next, this.members)); next = this.waiting[0]) {
       this.waiting.shift();
       taken += next.options.n;
       this.members.push(new Member(next, this.sequenceOf(next, 0), this.openSlot(), next.options.n - 1));

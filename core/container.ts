@@ -13,6 +13,7 @@ import { loadNative } from './native/binding.js';
 import type { NativeModel, NativeRuntime } from './native/types.js';
 import { type EngineOptions, parseEngineOptions, type RequestDefaults, type ResolvedEngineOptions } from './options.js';
 import { StrategyRegistry } from './registry.js';
+import { hasRoom } from './steps/room.js';
 import type { CheckpointSummary, Strategy, StrategyConfig, TargetDescription } from './strategy.js';
 import { StrategyLoader } from './strategy-loader.js';
 import { Target } from './target.js';
@@ -74,16 +75,17 @@ function compose(child: DependencyContainer): void {
   };
   make(EVENTS, () => new EngineEmitter());
   make(TARGET, (c) => {
-    const { maxSequences, prefillChunk, proposeBudgetMs } = c.resolve(OPTIONS);
+    const { maxSequences, prefillChunk, proposeBudgetMs, kvPages } = c.resolve(OPTIONS);
     const { description, eosTokenIds } = c.resolve(DESCRIBED);
     const { maxTokensPerSequence: maxTokens, kvDtype } = c.resolve(INFO);
     const model = c.resolve(MODEL);
     const sequences = maxSequences + SCORE_SEQUENCES;
-    const session = model.createSession({ maxSequences: sequences, maxTokens, pages: pagesFor(sequences, maxTokens), kvDtype });
+    const session = model.createSession({ maxSequences: sequences, maxTokens, pages: kvPages ?? pagesFor(sequences, maxTokens), kvDtype });
     const settings = { prefillChunk, proposeBudgetMs, maxTokens, eosTokenIds: new Set(eosTokenIds) };
     return new Target(c.resolve(RUNTIME), model, session, description, new NodeBudget(c.resolve(TIMES)), settings, c.resolve(EVENTS));
   });
-  make(BATCH, (c) => new Batch(c.resolve(OPTIONS).maxSequences, () => c.resolve(TARGET).session.open()));
+  make(BATCH, (c) => new Batch(c.resolve(OPTIONS).maxSequences, () => c.resolve(TARGET).session.open(),
+    ({ prompt, options }, members) => hasRoom(prompt.length, options.n, members, c.resolve(TARGET))));
   make(STRATEGIES, (c) => {
     const info = c.resolve(INFO);
     const target: TargetDescription = {

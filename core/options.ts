@@ -46,6 +46,7 @@ export const engineSchema = z.strictObject({
   kvDtype: z.enum(['f32', 'bf16']).optional(),
   maxSequences: z.int().min(1).max(1024).default(8),
   maxTokensPerSequence: z.int().min(2).optional(),
+  kvPages: z.int().min(1).max(2 ** 31 - 1).optional(),
   prefillChunk: z.int().min(1).default(256),
   threads: z.int().min(1).max(256).optional(),
   instructionSet: z.string().optional(),
@@ -76,6 +77,11 @@ export interface EngineOptions {
   readonly maxSequences?: number;
   /** Longest prompt and output together. Default: what the model was made for, at most 4096. */
   readonly maxTokensPerSequence?: number;
+  /**
+   * Pages of KV memory, 64 tokens each. Default: enough for every sequence to reach its full length. With fewer, requests wait for pages; a
+   * running text may give its pages to others and be computed again, and one that alone does not fit fails with a CapacityError.
+   */
+  readonly kvPages?: number;
   /** Prompt tokens per pass, over all sequences. Default 256. */
   readonly prefillChunk?: number;
   /** Default: the processor's cores. Never changes a token. */

@@ -4,11 +4,12 @@ import type { NativeForward } from '../native/types.js';
 import type { Target } from '../target.js';
 import { abandon } from './emit.js';
 import { pack, type Pass } from './pack.js';
+import { pause } from './room.js';
 import type { Work } from './schedule.js';
 
 /**
- * Packs and enqueues the pass. When pages run out, drafts are given up first; then the sequence that joined last is refused, so that the
- * others can go on.
+ * Packs and enqueues the pass. When pages run out, drafts are given up first; then the sequence that joined last waits, so that the others can
+ * go on. One that does not even fit alone fails.
  *
  * @returns undefined when nobody is left
  */
@@ -27,9 +28,11 @@ export function forwardPass(work: readonly Work[], batch: Batch, target: Target)
         for (const one of running) one.draft = undefined;
         continue;
       }
-      const last = running.at(-1)!.member.request;   // the loop's condition: there is one
-      abandon(batch.members.filter(({ request }) => request === last), error, 'failed', batch, target);
-      running = running.filter(({ member }) => member.request !== last);
+      const { member: first } = running[0]!;   // the loop's condition: there is one
+      const last = batch.members.filter((member) => member !== first && !member.isPaused).at(-1);
+      if (last !== undefined) pause(last, target);
+      else abandon(batch.members.filter(({ request }) => request === first.request), error, 'failed', batch, target);
+      running = last === undefined ? [] : running.filter(({ member }) => member !== last);
     }
   }
   return undefined;

@@ -1,6 +1,7 @@
 import type { Batch, Member } from '../batch.js';
 import type { Draft } from '../draft.js';
 import type { Target } from '../target.js';
+import { hasRoom, startAgain } from './room.js';
 
 /** What one member does in this pass: known text from `from` to `to`, then, once all text is in, its root and its draft. */
 export interface Work {
@@ -14,6 +15,14 @@ export interface Work {
   reportRow: number;
 }
 
+/** Whether a member runs: one that gave its pages away waits until there is room for it, or nobody else. */
+function resumes(member: Member, batch: Batch, target: Target): boolean {
+  if (!member.isPaused) return true;
+  const running = batch.members.filter(({ isPaused }) => !isPaused);
+  member.isPaused = running.length > 0 && !hasRoom(member.sequence.tokens.length, 1 + member.forks, running, target);
+  return !member.isPaused;
+}
+
 /**
  * A text that has outgrown the rotary table of its rows is run again from its first token, with the table for long texts. Its strategy has
  * heard what is final already and hears nothing twice.
@@ -23,8 +32,7 @@ function turnLong(member: Member, target: Target): void {
   if (longFrom === undefined) return;
   const isLong = member.sequence.tokens.length > longFrom;
   if (session.isLong(member.slot) === isLong) return;
-  member.told = Math.max(member.told, session.length(member.slot));
-  session.truncate(member.slot, 0);
+  startAgain(member, target);
   session.setLong(member.slot, isLong);
 }
 
@@ -33,6 +41,7 @@ export function schedule(batch: Batch, target: Target): Work[] {
   let left = target.settings.prefillChunk;
   const work: Work[] = [];
   for (const member of batch.members) {
+    if (!resumes(member, batch, target)) continue;
     turnLong(member, target);
     const from = target.session.length(member.slot);
     const goal = member.sequence.tokens.length - 1;   // the last token is pending
