@@ -113,7 +113,7 @@ function warningsOf({ overlap = 0, guarantees }: ExperimentRecord, otherVersions
   if (ratio?.isPlausible === false) warnings.push(`The arms did not get their shares of units (p = ${ratio.pValue.toExponential(1)}): requests are lost or counted twice somewhere; do not believe the effects before that is found.`);
   if (overlap > MOST_OVERLAP) warnings.push(`${(100 * overlap).toFixed(0)} % of the timed tokens shared the engine with requests of another arm: lengthen washOutMs and sliceMs.`);
   if (new Set(Object.values(guarantees)).size > 1) warnings.push('The arms promise different things of their tokens, so their texts differ and so do the lengths of what was timed.');
-  if (otherVersions > 0) warnings.push(`${otherVersions} trials belong to another version of the experiment and were left out.`);
+  if (otherVersions > 0) warnings.push(`Trials of another version of the experiment, left out: ${otherVersions}.`);
   for (const { name, stopped } of arms) if (stopped !== undefined) warnings.push(`Arm "${name}" was stopped by the guardrail ${stopped.guardrail} after ${stopped.afterTrials} requests: ${stopped.reason}.`);
   return warnings;
 }

@@ -28,6 +28,10 @@ describe('bad input', () => {
     { args: ['generate', PROMPT, '--strategy', 'prompt-lookup', '--draft', 'x'], says: /--draft is for the strategy draft-target/ },
     { args: ['generate', PROMPT, '--instruction-set', 'abacus'], says: /abacus/ },
     { args: ['bench', '--prompts', join(nowhere, 'x.jsonl')], says: /no such file.*x\.jsonl/ },
+    { args: ['experiment', 'run'], says: /Name an experiment file, or the arms/ },
+    { args: ['experiment', 'run', '--arm', 'plain'], says: /expected NAME=STRATEGY/ },
+    { args: ['experiment', 'run', '--arm', 'a=off', '--arm', 'b=off', '--design', 'request', '--metric', 'tokensPerSecond'], says: /"request" cannot compare tokensPerSecond.*share the passes/ },
+    { args: ['experiment', 'report', join(broken, 'config.json')], says: /config\.json is not JSON/ },
     { args: ['speculate'], says: /unknown command 'speculate'/ },
   ];
 
@@ -52,7 +56,7 @@ describe('foretoken', () => {
     expect(await cli(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` });
     const { code, stdout } = await cli(['--help']);
     expect(code).toBe(0);
-    for (const command of ['generate', 'bench', 'strategies']) expect(stdout).toContain(command);
+    for (const command of ['generate', 'bench', 'experiment', 'strategies']) expect(stdout).toContain(command);
   });
 
   it('lists the strategies with their options, and how to name one\'s own', async () => {
