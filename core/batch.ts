@@ -1,9 +1,11 @@
 import { Acceptance } from './budget.js';
+import type { ChosenLogprob } from './logprobs.js';
 import type { GenerateOptions } from './options.js';
 import type { Run, SampleResult } from './run.js';
 import { RunningSequence } from './sequence.js';
 import type { StrategyInstance } from './strategy-instance.js';
 import type { Commit, Guarantee } from './strategy.js';
+import type { LoopSettings } from './target.js';
 import type { TraceEntry } from './trace.js';
 import type { TextStream } from './tokenizer/stop.js';
 
@@ -12,6 +14,10 @@ export interface Request {
   readonly id: number;
   readonly options: GenerateOptions;
   readonly prompt: Int32Array;
+  /** Tokens that end its texts. */
+  readonly endTokens: Int32Array;
+  /** Text that stands before that of every sample. */
+  readonly echoed: string;
   readonly run: Run;
   /** Under which it runs now, or will when it joins. */
   strategy: StrategyInstance | undefined;
@@ -27,6 +33,11 @@ export interface Request {
   /** Makes the streaming text of one sample; undefined without a tokenizer. */
   readonly openText: () => TextStream | undefined;
   readonly samples: (SampleResult | undefined)[];
+}
+
+/** Tokens that end the texts of a request. */
+export function endTokensOf({ stopTokens, ignoreEos }: GenerateOptions, { eosTokenIds }: Pick<LoopSettings, 'eosTokenIds'>): Int32Array {
+  return Int32Array.from(new Set([...stopTokens, ...(ignoreEos ? [] : eosTokenIds)]));
 }
 
 /** Rows of the last pass that its strategy has not been told of: indices into that pass, and what was committed with them. */
@@ -58,8 +69,9 @@ export class Member {
   readonly stats = new MemberStats();
   readonly text: TextStream | undefined;
   readonly trace: TraceEntry[] = [];
+  readonly logprobs: ChosenLogprob[] = [];
   /** Text so far. */
-  written = '';
+  written: string;
   /** What drafts for it now; undefined: it decodes plainly. */
   strategy: StrategyInstance | undefined;
   unseen: Unseen | undefined;
@@ -79,6 +91,7 @@ export class Member {
   constructor(readonly request: Request, readonly sequence: RunningSequence, readonly slot: number, forks: number) {
     this.strategy = request.strategy;
     this.text = request.openText();
+    this.written = request.echoed;
     this.forks = forks;
   }
 }
@@ -113,8 +126,8 @@ export class Batch {
     return joined;
   }
 
-  sequenceOf({ prompt, options }: Request, sample: number): RunningSequence {
-    return new RunningSequence(this.nextSequence++, prompt, prompt.length, options.sampling, sample);
+  sequenceOf({ prompt, options, endTokens }: Request, sample: number): RunningSequence {
+    return new RunningSequence(this.nextSequence++, prompt, options.sampling, sample, endTokens);
   }
 
   remove(member: Member): void {

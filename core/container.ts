@@ -76,12 +76,12 @@ function compose(child: DependencyContainer): void {
   make(EVENTS, () => new EngineEmitter());
   make(TARGET, (c) => {
     const { maxSequences, prefillChunk, proposeBudgetMs, kvPages } = c.resolve(OPTIONS);
-    const { description, eosTokenIds } = c.resolve(DESCRIBED);
+    const { description, eosTokenIds, generation } = c.resolve(DESCRIBED);
     const { maxTokensPerSequence: maxTokens, kvDtype } = c.resolve(INFO);
     const model = c.resolve(MODEL);
     const sequences = maxSequences + SCORE_SEQUENCES;
     const session = model.createSession({ maxSequences: sequences, maxTokens, pages: kvPages ?? pagesFor(sequences, maxTokens), kvDtype });
-    const settings = { prefillChunk, proposeBudgetMs, maxTokens, eosTokenIds: new Set(eosTokenIds) };
+    const settings = { prefillChunk, proposeBudgetMs, maxTokens, eosTokenIds: new Set(eosTokenIds), generation: generation.defaults };
     return new Target(c.resolve(RUNTIME), model, session, description, new NodeBudget(c.resolve(TIMES)), settings, c.resolve(EVENTS));
   });
   make(BATCH, (c) => new Batch(c.resolve(OPTIONS).maxSequences, () => c.resolve(TARGET).session.open(),
@@ -114,7 +114,7 @@ function createRuntime({ threads, instructionSet }: ResolvedEngineOptions): Nati
   return native.createRuntime({ threads: threads ?? availableParallelism(), ...(instructionSet === undefined ? {} : { isa: instructionSet }) });
 }
 
-function describe(options: ResolvedEngineOptions, checkpoint: Checkpoint, { description, storedDtype }: DescribedCheckpoint, runtime: NativeRuntime): Omit<EngineInfo, 'passTimes'> {
+function describe(options: ResolvedEngineOptions, checkpoint: Checkpoint, { description, storedDtype, generation }: DescribedCheckpoint, runtime: NativeRuntime): Omit<EngineInfo, 'passTimes'> {
   const dtype = options.dtype ?? (storedDtype === 'f32' ? 'f32' : 'bf16');
   const maxTokensPerSequence = options.maxTokensPerSequence ?? Math.min(description.maxPositions, 4096);
   if (maxTokensPerSequence > description.maxPositions) {
@@ -122,7 +122,7 @@ function describe(options: ResolvedEngineOptions, checkpoint: Checkpoint, { desc
   }
   return {
     model: checkpoint.path, description, dtype, kvDtype: options.kvDtype ?? dtype, device: options.device,
-    instructionSet: runtime.isa, threads: runtime.threads, maxSequences: options.maxSequences, maxTokensPerSequence,
+    instructionSet: runtime.isa, threads: runtime.threads, maxSequences: options.maxSequences, maxTokensPerSequence, generation,
   };
 }
 

@@ -1,5 +1,6 @@
-import type { Batch, Request } from './batch.js';
+import { type Batch, endTokensOf, type Request } from './batch.js';
 import { iterate } from './decode.js';
+import type { GenerationConfig } from './checkpoint/generation-config.js';
 import { ConfigError, ContextLengthError, DisposedError, TokenizerError } from './errors.js';
 import type { EngineEmitter } from './events.js';
 import type { ExperimentDefinition } from './experiment/definition.js';
@@ -31,6 +32,8 @@ export interface EngineInfo {
   readonly threads: number;
   readonly maxSequences: number;
   readonly maxTokensPerSequence: number;
+  /** What the model's generation_config.json says: requests use it where they do not say, unless they ask not to. */
+  readonly generation: GenerationConfig;
   /** Milliseconds of one pass by number of rows, as measured at load time; empty when it was not measured. */
   readonly passTimes: readonly { readonly rows: number; readonly ms: number }[];
 }
@@ -173,7 +176,7 @@ export class Engine implements AsyncDisposable {
   private async start(input: GenerateRequest, run: Run, cancelled: AbortSignal): Promise<void> {
     const calledAt = performance.now();
     this.checkUsable();
-    const options = parseGenerateRequest(withDefaults(input, this.requestDefaults));
+    const options = parseGenerateRequest(withDefaults(input, this.requestDefaults), this.target.settings.generation);
     options.signal?.throwIfAborted();
     const prompt = this.promptOf(options);
     this.checkFits(prompt, options);
@@ -181,8 +184,10 @@ export class Engine implements AsyncDisposable {
     const signals = [cancelled, this.shutdown.signal, ...(options.signal === undefined ? [] : [options.signal])];
     for (const signal of signals) signal.throwIfAborted();
     const { tokenizer } = this;
+    const endTokens = endTokensOf(options, this.target.settings);
+    const echoed = options.echo ? options.prompt ?? this.decode(prompt) : '';
     const openText = (): TextStream | undefined => tokenizer && new TextStream(tokenizer, options.stop, prompt);
-    const request: Request = { id: this.nextRequest++, options, prompt, run, strategy, guarantee: strategy?.guarantee ?? 'identical', names, signals, calledAt, openText, samples: new Array(options.n).fill(undefined) };
+    const request: Request = { id: this.nextRequest++, options, prompt, endTokens, echoed, run, strategy, guarantee: strategy?.guarantee ?? 'identical', names, signals, calledAt, openText, samples: new Array(options.n).fill(undefined) };
     this.batch.add(request);
     this.looping ??= this.loop();
   }
@@ -197,12 +202,17 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  private promptOf({ prompt, promptTokens, stop }: GenerateOptions): Int32Array {
-    if (stop.length > 0) this.needTokenizer();
+  private promptOf(options: GenerateOptions): Int32Array {
+    const { prompt, promptTokens, stop, echo, stopTokens, sampling: { logitBias = {} } } = options;
+    if (stop.length > 0 || echo) this.needTokenizer();
     const tokens = promptTokens ?? this.needTokenizer().encode(prompt!);   // one of the two is there
     const { vocabSize } = this.target.description;
     const bad = tokens.find((token) => token < 0 || token >= vocabSize);
     if (bad !== undefined) throw new ConfigError(`Prompt token ${bad} is outside of the vocabulary (0 to ${vocabSize - 1}).`);
+    for (const [option, ids] of [['stopTokens', [...stopTokens]], ['logitBias', Object.keys(logitBias).map(Number)]] as const) {
+      const beyond = ids.find((id) => id >= vocabSize);
+      if (beyond !== undefined) throw new ConfigError(`Option \`${option}\` of generate: token ${beyond} is outside of the vocabulary (0 to ${vocabSize - 1}).`);
+    }
     if (tokens.length === 0) throw new ConfigError('The prompt has no token; give at least one, e.g. the begin-of-text token.');
     return tokens;
   }

@@ -1,4 +1,5 @@
-import type { NativeChoice, NativeRatioInputs, NativeVerdict } from './native/types.js';
+import type { NativeChoice, NativeRatioInputs, NativeTensor, NativeVerdict } from './native/types.js';
+import type { LogprobStage } from './logprobs.js';
 import { choiceOf } from './sampling.js';
 import type { RunningSequence } from './sequence.js';
 import type { Plan, ScoredForest, Tensor, Verdict, VerifyOps } from './strategy.js';
@@ -7,7 +8,7 @@ import { nativeTensor } from './tensor-scope.js';
 
 /** Trees with what the target says of every row, for the verifiers of one call. What nobody asks for is not computed. */
 export class Forest implements ScoredForest {
-  private cache: { children?: Tensor; choices?: Tensor; probs?: Tensor; distributions?: Tensor | undefined } = {};
+  private cache: { logits?: NativeTensor; children?: Tensor; choices?: Tensor; probs?: Tensor; distributions?: Tensor | undefined } = {};
 
   /**
    * @param hidden `[rows, hidden]` after the final norm
@@ -15,6 +16,8 @@ export class Forest implements ScoredForest {
    * @param parents `[rows]` indices of the pack, -1 for roots
    * @param positions `[rows]` of the rows' own tokens
    * @param owners the sequence of each row
+   * @param textTokens `[rows]`, probes with theirs: what their descendants' text holds
+   * @param keepsLogits whether the logits will be wanted anyway: then choices are made from them, the same ones
    * @param makeDistributions what the rows were drawn from, `[rows, vocab]`
    */
   constructor(
@@ -28,6 +31,8 @@ export class Forest implements ScoredForest {
     private readonly hidden: Tensor,
     private readonly positions: Tensor,
     private readonly owners: readonly RunningSequence[],
+    private readonly textTokens: Tensor,
+    private readonly keepsLogits: boolean,
     private readonly target: Target,
     private readonly makeDistributions: () => Tensor | undefined,
   ) {}
@@ -41,15 +46,24 @@ export class Forest implements ScoredForest {
   }
 
   choices(): Tensor {
-    return this.cache.choices ??= this.target.track(this.target.model.choose(nativeTensor(this.hidden), this.noise()));
+    const { model, runtime: { ops } } = this.target;
+    return this.cache.choices ??= this.target.track(this.keepsLogits ? ops.choose(this.logits(), this.noise()) : model.choose(nativeTensor(this.hidden), this.noise()));
   }
 
   probs(): Tensor {
-    if (this.cache.probs === undefined) {
-      const logits = this.target.track(this.target.model.head(nativeTensor(this.hidden)));
-      this.cache.probs = this.target.track(this.target.runtime.ops.probs(logits, this.noise()));
-    }
-    return this.cache.probs;
+    return this.cache.probs ??= this.target.track(this.target.runtime.ops.probs(this.logits(), this.noise()));
+  }
+
+  /** Of the emitted tokens and the `top` likeliest in their places, `[sequences, depth, …]`; what a place says is its own row's. */
+  logprobs({ path, next }: Verdict, stage: LogprobStage, top: number): { readonly chosen: NativeTensor; readonly ids: NativeTensor; readonly values: NativeTensor } {
+    const rows = stage === 'raw' ? this.logits() : nativeTensor(this.probs());
+    const made = this.target.runtime.ops.logprobs(rows, stage === 'raw' ? 'logits' : 'probs', nativeTensor(this.tokens), nativeTensor(path), nativeTensor(next), this.rowStart, top);
+    for (const tensor of [made.chosen, made.ids, made.values]) this.target.track(tensor);
+    return made;
+  }
+
+  private logits(): NativeTensor {
+    return this.cache.logits ??= this.target.track(this.target.model.head(nativeTensor(this.hidden)));
   }
 
   uniform(stream: string): Tensor {
@@ -58,9 +72,9 @@ export class Forest implements ScoredForest {
     return this.target.track(this.target.runtime.ops.uniform(choiceOf(this.owners, numbers, 0, `verify ${stream}`)));
   }
 
-  /** The token after a row stands one position further on. */
+  /** The token after a row stands one position further on, and the row's path is text to it. */
   private noise(): NativeChoice {
-    return choiceOf(this.owners, this.positions, 1);
+    return { ...choiceOf(this.owners, this.positions, 1), tree: { tokens: nativeTensor(this.textTokens), parents: nativeTensor(this.parents) } };
   }
 }
 

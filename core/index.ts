@@ -7,8 +7,10 @@
 export { createEngine } from './container.js';
 export type { Engine, EngineInfo } from './engine.js';
 export type { NamedStrategies, SetStrategyOptions } from './named-strategies.js';
-export type { EngineOptions, GenerateRequest, RequestDefaults, ScoreRequest } from './options.js';
+export type { EngineOptions, GenerateRequest, RequestDefaults, ResolvedSampling, ScoreRequest } from './options.js';
 export type { Chunk, Run, RunResult, RunStats, SampleResult } from './run.js';
+export type { ChosenLogprob, LogprobStage, TokenLogprob } from './logprobs.js';
+export type { GenerationConfig, GenerationDefaults } from './checkpoint/generation-config.js';
 export type { Scores } from './score.js';
 export { Experiment, type ExperimentHost, type ExperimentPrompt, type ExperimentRequest, type ExperimentRunOptions } from './experiment/experiment.js';
 export { defineExperiment, type Design, type ExperimentDefinition, experimentSchema } from './experiment/definition.js';

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import type { GenerationDefaults } from './checkpoint/generation-config.js';
 import { ConfigError, suggestion } from './errors.js';
+import type { LogprobOptions, LogprobStage } from './logprobs.js';
 import { randomSeed } from './sampling.js';
 import type { Sampling, Strategy, StrategyConfig, Verifier } from './strategy.js';
 
@@ -15,14 +17,24 @@ const requestSchema = z.strictObject({
   prompt: z.string().optional(),
   promptTokens: tokenIds.optional(),
   maxTokens: z.int().min(1).optional(),
-  temperature: z.number().min(0).max(100).default(0),
+  temperature: z.number().min(0).max(100).optional(),
   topK: z.int().min(1).optional(),
   topP: z.number().gt(0).max(1).optional(),
   minP: z.number().min(0).max(1).optional(),
   seed: z.union([z.int().min(0), z.bigint().min(0n).max((1n << 64n) - 1n)], { error: 'expected an integer from 0 to 2^64 - 1' }).optional(),
   n: z.int().min(1).default(1),
-  stop: z.union([z.string().min(1).transform((one) => [one]), z.array(z.string().min(1))], { error: 'expected strings that are not empty' }).default([]),
+  repetitionPenalty: z.number().gt(0).max(100).optional(),
+  presencePenalty: z.number().min(-100).max(100).optional(),
+  frequencyPenalty: z.number().min(-100).max(100).optional(),
+  logitBias: z.record(z.string().regex(/^\d{1,10}$/), z.union([z.number(), z.literal(-Infinity)]), { error: 'expected numbers (or -Infinity) by token id' }).optional(),
+  minTokens: z.int().min(0).optional(),
+  stop: z.union([z.string().min(1).transform((one) => [one]), z.array(z.string().min(1))], { error: 'expected strings that are not empty' }).optional(),
+  stopTokens: tokenIds.optional(),
   ignoreEos: z.boolean().default(false),
+  logprobs: z.int().min(0).max(1000).optional(),
+  logprobStage: z.enum(['raw', 'processed']).optional(),
+  echo: z.boolean().default(false),
+  generationConfig: z.boolean().default(true),
   trace: z.boolean().default(false),
   strategy: strategyChoice.optional(),
   signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, { error: 'expected an AbortSignal' }).optional(),
@@ -103,19 +115,45 @@ export interface GenerateRequest {
   readonly promptTokens?: Int32Array | readonly number[];
   /** Default: as many as the context holds. */
   readonly maxTokens?: number;
-  /** 0 (default): always the most likely token. */
+  /** 0 (default): always the most likely token. At most 100. */
   readonly temperature?: number;
+  /** Keeps the k most likely tokens and all ties of the k-th. Filters apply in the order topK, topP, minP, each to what the one before left. */
   readonly topK?: number;
+  /** Keeps the smallest set of tokens whose probability reaches this. In (0, 1]. */
   readonly topP?: number;
+  /** Keeps tokens at least this share as likely as the likeliest. In [0, 1]. */
   readonly minP?: number;
+  /**
+   * Divides positive and multiplies negative logits of every token in prompt and output, once. Above 0, at most 100; 1 (default): off.
+   * Logits are changed in this order: repetition penalty, frequency and presence penalty, bias, `minTokens`; then come temperature and filters.
+   */
+  readonly repetitionPenalty?: number;
+  /** Taken off the logit of every token that is in the output, once. In [-100, 100]; 0 (default): off. */
+  readonly presencePenalty?: number;
+  /** Taken off the logit of a token for each time that it is in the output. In [-100, 100]; 0 (default): off. */
+  readonly frequencyPenalty?: number;
+  /** Added to the logits of tokens, by id; -Infinity bans a token. */
+  readonly logitBias?: Readonly<Record<number, number>>;
+  /** Nothing ends the text before it has this many tokens: end and stop tokens cannot be chosen, and stop strings count from there on. Default 0. */
+  readonly minTokens?: number;
   /** The same seed gives the same tokens, whatever else runs. Drawn and reported when absent. */
   readonly seed?: number | bigint;
   /** Samples of the same prompt, which is computed once. Default 1. */
   readonly n?: number;
   /** Ends the text before the first of these strings. */
   readonly stop?: string | readonly string[];
+  /** Ends the text at any of these tokens, which `tokens` holds and `text` does not. */
+  readonly stopTokens?: Int32Array | readonly number[];
   /** Goes on after the model's end token. */
   readonly ignoreEos?: boolean;
+  /** Log-probabilities of every token, and of so many of the likeliest in its place. 0: of the chosen ones only. At most 1000. Default: none. */
+  readonly logprobs?: number;
+  /** `'raw'` (default): what the model says; `'processed'`: after penalties, temperature and filters. With `logprobs` only. */
+  readonly logprobStage?: LogprobStage;
+  /** Puts the prompt's text before that of every sample, in the stream as a chunk without tokens. `tokens` and `logprobs` are of the output alone. */
+  readonly echo?: boolean;
+  /** Whether options that are not given come from the model's generation_config.json. Default true; the result's `sampling` says what came from there. */
+  readonly generationConfig?: boolean;
   /** Whether the result tells every iteration: its tree, the accepted path, times. */
   readonly trace?: boolean;
   /** A strategy by name or by configuration, or `'off'`. Default: the engine's. */
@@ -126,6 +164,11 @@ export interface GenerateRequest {
 
 /** Options of `engine.generate` that can be fixed for all requests. */
 export type RequestDefaults = Omit<GenerateRequest, 'prompt' | 'promptTokens' | 'n' | 'trace' | 'strategy' | 'signal'>;
+/** How the tokens of a run were chosen. */
+export interface ResolvedSampling extends Sampling {
+  /** Options that the request did not give and generation_config.json did. */
+  readonly fromModel: readonly (keyof GenerationDefaults)[];
+}
 
 /** A request after defaults and checks. */
 export interface GenerateOptions {
@@ -133,9 +176,13 @@ export interface GenerateOptions {
   readonly promptTokens: Int32Array | undefined;
   readonly maxTokens: number | undefined;
   readonly sampling: Sampling;
+  readonly resolved: ResolvedSampling;
   readonly n: number;
   readonly stop: readonly string[];
+  readonly stopTokens: ReadonlySet<number>;
   readonly ignoreEos: boolean;
+  readonly logprobs: LogprobOptions | undefined;
+  readonly echo: boolean;
   readonly trace: boolean;
   readonly strategy: string | StrategyConfig | undefined;
   readonly signal: AbortSignal | undefined;
@@ -164,19 +211,26 @@ export function parseScoreRequest(input: unknown): z.output<typeof scoreSchema> 
   return parseOptions(scoreSchema, input, 'score');
 }
 
-export function parseGenerateRequest(input: unknown): GenerateOptions {
-  const { prompt, promptTokens, maxTokens, temperature, topK, topP, minP, seed, n, stop, ignoreEos, trace, strategy, signal } = parseOptions(requestSchema, input, 'generate');
+/** @param defaults what the model asks for where the request does not say */
+export function parseGenerateRequest(input: unknown, defaults: GenerationDefaults = {}): GenerateOptions {
+  const given = parseOptions(requestSchema, input, 'generate');
+  const { prompt, promptTokens, n, ignoreEos, echo, trace, strategy, signal } = given;
   if ((prompt === undefined) === (promptTokens === undefined)) {
     throw new ConfigError(`generate takes either \`prompt\` or \`promptTokens\`; ${prompt === undefined ? 'neither' : 'both'} came.`);
   }
-  const sampling: Sampling = {
-    temperature,
-    ...(topK === undefined ? {} : { topK }), ...(topP === undefined ? {} : { topP }), ...(minP === undefined ? {} : { minP }),
-    seed: seed === undefined ? randomSeed() : BigInt(seed),
-  };
+  if (given.logprobStage !== undefined && given.logprobs === undefined) {
+    throw new ConfigError('Option `logprobStage` of generate says which log-probabilities; say how many with `logprobs` (0: of the chosen tokens only).');
+  }
+  const { values, fromModel } = withModelDefaults(given, given.generationConfig ? defaults : {});
+  const { maxTokens } = values;
+  const minTokens = given.minTokens ?? Math.min(values.minTokens ?? 0, maxTokens ?? Infinity);
+  if (minTokens > (maxTokens ?? Infinity)) throw new ConfigError(`Option \`minTokens\` of generate: ${minTokens} tokens at least, but at most ${maxTokens} (\`maxTokens\`).`);
+  const sampling = samplingOf({ ...given, ...values, minTokens });
   return {
     prompt, promptTokens: promptTokens === undefined ? undefined : Int32Array.from(promptTokens), maxTokens,
-    sampling: Object.freeze(sampling), n, stop, ignoreEos, trace, strategy: strategy as string | StrategyConfig | undefined, signal,
+    sampling, resolved: Object.freeze({ ...sampling, fromModel }), n, stop: values.stop ?? [], stopTokens: new Set(given.stopTokens ?? []), ignoreEos,
+    logprobs: given.logprobs === undefined ? undefined : { top: given.logprobs, stage: given.logprobStage ?? 'raw' },
+    echo, trace, strategy: strategy as string | StrategyConfig | undefined, signal,
   };
 }
 
@@ -184,6 +238,21 @@ export function parseGenerateRequest(input: unknown): GenerateOptions {
 export function withDefaults(request: GenerateRequest, defaults: RequestDefaults): GenerateRequest {
   if (typeof request !== 'object' || request === null) return request;   // the schema says what is wrong with it
   return { ...defaults, ...Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined)) };
+}
+
+/** What was given, else what the model asks for; and which options that were. */
+function withModelDefaults(given: z.output<typeof requestSchema>, defaults: GenerationDefaults): { values: GenerationDefaults; fromModel: (keyof GenerationDefaults)[] } {
+  const { temperature, topK, topP, minP, repetitionPenalty, minTokens, maxTokens, stop } = given;
+  const asked = Object.entries({ temperature, topK, topP, minP, repetitionPenalty, minTokens, maxTokens, stop }).filter(([, value]) => value !== undefined);
+  const fromModel = (Object.keys(defaults) as (keyof GenerationDefaults)[]).filter((name) => given[name] === undefined);
+  return { values: { ...defaults, ...Object.fromEntries(asked) }, fromModel };
+}
+
+function samplingOf(values: Omit<z.output<typeof requestSchema>, 'stop'>): Sampling {
+  const { temperature = 0, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, logitBias, minTokens, seed } = values;
+  const optional = { topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, logitBias, minTokens: minTokens === 0 ? undefined : minTokens };
+  const present = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined));
+  return Object.freeze({ temperature, ...present, seed: seed === undefined ? randomSeed() : BigInt(seed) });
 }
 
 /** Validates against a schema. Unknown keys are refused with the nearest known one; every message names the option. */

@@ -1,4 +1,6 @@
 import type { ExperimentTag } from './experiment/measured-run.js';
+import type { ChosenLogprob } from './logprobs.js';
+import type { ResolvedSampling } from './options.js';
 import type { Guarantee } from './strategy.js';
 import type { TraceEntry } from './trace.js';
 
@@ -9,6 +11,8 @@ export interface Chunk {
   readonly tokens: readonly number[];
   /** Which of the `n` samples it belongs to, from 0. */
   readonly index: number;
+  /** One per token, with `logprobs`. */
+  readonly logprobs?: readonly ChosenLogprob[];
 }
 
 /** How the tokens of one sample came about. Durations in milliseconds. */
@@ -45,12 +49,15 @@ export interface RunStats {
 
 /** One finished sample. */
 export interface SampleResult {
+  /** Output, after the prompt's text with `echo`. */
   readonly text: string;
   /** Generated tokens only, up to and including the one that ended the text. */
   readonly tokens: number[];
-  /** `eos`: an end token; `stop`: a stop string, which `text` no longer holds; `length`: `maxTokens` or the context is full. */
+  /** `eos`: an end token; `stop`: a stop string or stop token, which `text` no longer holds; `length`: `maxTokens` or the context is full. */
   readonly finishReason: 'eos' | 'stop' | 'length';
   readonly stats: RunStats;
+  /** One per token, with `logprobs`. */
+  readonly logprobs?: readonly ChosenLogprob[];
   /** Every iteration, with `trace: true`. */
   readonly trace?: readonly TraceEntry[];
 }
@@ -58,6 +65,8 @@ export interface SampleResult {
 /** What a run resolves to: the first sample, and all of them in `samples`. */
 export interface RunResult extends SampleResult {
   readonly usage: { readonly promptTokens: number; readonly completionTokens: number; readonly totalTokens: number };
+  /** How tokens were chosen, defaults included. */
+  readonly sampling: ResolvedSampling;
   readonly samples: readonly SampleResult[];
   /** For requests of an experiment: which one, and under which arm. */
   readonly experiment?: ExperimentTag;

@@ -1,4 +1,4 @@
-import type { NativeChoice, NativeSampler } from './native/types.js';
+import type { NativeAdjustments, NativeChoice, NativeSampler } from './native/types.js';
 import type { Noise, Sampling } from './strategy.js';
 import { nativeInput } from './tensor-scope.js';
 
@@ -7,12 +7,15 @@ export interface SampledSequence {
   readonly sampling: Sampling;
   readonly sample?: number;
   readonly tokens?: { readonly length: number };
+  /** What its text does to the logits; undefined: nothing. */
+  adjustments?(): NativeAdjustments | undefined;
 }
 
 /** The sampler of one sequence in native terms: filters that are off take their neutral values. */
-function samplerOf({ sampling, sample = 0 }: SampledSequence, stream: number): NativeSampler {
-  const { temperature, topK = 0, topP = 1, minP = 0, seed } = sampling;
-  return { temperature, topK, topP, minP, seed, sample, stream };
+function samplerOf(sequence: SampledSequence, stream: number): NativeSampler {
+  const { sampling: { temperature, topK = 0, topP = 1, minP = 0, seed }, sample = 0 } = sequence;
+  const adjustments = sequence.adjustments?.();
+  return { temperature, topK, topP, minP, seed, sample, stream, ...(adjustments === undefined ? {} : { adjustments }) };
 }
 
 /**

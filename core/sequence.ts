@@ -1,16 +1,22 @@
+import { TextAdjustments } from './adjustments.js';
+import type { NativeAdjustments } from './native/types.js';
 import type { Sampling, Sequence } from './strategy.js';
 
 /** The text of one running sample: prompt and output so far. Strategies see it as {@link Sequence}. */
 export class RunningSequence implements Sequence {
   budget = 0;
   maxDepth = 0;
+  readonly promptLength: number;
   private buffer: Int32Array;
   private length: number;
+  private readonly adjusting: TextAdjustments | undefined;
 
-  constructor(readonly id: number, prompt: Int32Array, readonly promptLength: number, readonly sampling: Sampling, readonly sample = 0) {
+  /** @param endTokens tokens that end the text */
+  constructor(readonly id: number, prompt: Int32Array, readonly sampling: Sampling, readonly sample = 0, endTokens: Int32Array = new Int32Array(0)) {
     this.buffer = new Int32Array(prompt.length + 64);
     this.buffer.set(prompt);
-    this.length = prompt.length;
+    this.length = this.promptLength = prompt.length;
+    this.adjusting = TextAdjustments.of(sampling, prompt, endTokens);
   }
 
   /** A view: valid until the next `append`. */
@@ -34,6 +40,12 @@ export class RunningSequence implements Sequence {
       this.buffer = grown;
     }
     this.buffer[this.length++] = token;
+    this.adjusting?.append(token);
+  }
+
+  /** What the text so far does to the logits of its next tokens. */
+  adjustments(): NativeAdjustments | undefined {
+    return this.adjusting?.native();
   }
 
   output(): Int32Array {

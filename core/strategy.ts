@@ -95,6 +95,16 @@ export interface Sampling {
   readonly topP?: number;
   /** Keeps tokens at least this share as likely as the likeliest. In [0, 1]. */
   readonly minP?: number;
+  /** Above 0: divides positive and multiplies negative logits of every token in prompt and output, once. */
+  readonly repetitionPenalty?: number;
+  /** Taken off the logit of every token in the output, once. */
+  readonly presencePenalty?: number;
+  /** Taken off the logit of a token for each time it is in the output. */
+  readonly frequencyPenalty?: number;
+  /** Added to the logits of tokens by id; -Infinity bans. */
+  readonly logitBias?: Readonly<Record<number, number>>;
+  /** Tokens that end a text may not come before the output has as many. */
+  readonly minTokens?: number;
   /** 0 … 2^64 - 1; drawn and reported in the result when absent. */
   readonly seed: bigint;
 }

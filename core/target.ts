@@ -1,3 +1,4 @@
+import type { GenerationDefaults } from './checkpoint/generation-config.js';
 import { DeviceOps } from './device-ops.js';
 import type { ModelDescription } from './description.js';
 import type { EngineEmitter } from './events.js';
@@ -12,6 +13,8 @@ export interface LoopSettings {
   /** Longest prompt and output together. */
   readonly maxTokens: number;
   readonly eosTokenIds: ReadonlySet<number>;
+  /** What requests use where they do not say. */
+  readonly generation: GenerationDefaults;
 }
 
 /** The model whose tokens count, with its KV memory, and the tensors of the pass before this one, which strategies are still to be told of. */

@@ -70,6 +70,14 @@ export class ConfigFields {
     return value === undefined || Array.isArray(value) ? value : this.refuse(name, value, 'an array');
   }
 
+  /** One string or several, none empty. */
+  textOrTexts(name: string): readonly string[] {
+    const value = this.get(name);
+    const texts: unknown[] = Array.isArray(value) ? value : [value];
+    const good = texts.every((text): text is string => typeof text === 'string' && text !== '');
+    return good ? texts : this.refuse(name, value, 'a string or an array of strings');
+  }
+
   /** One token id or several. */
   tokenIds(name: string): number[] | undefined {
     const value = this.get(name);

@@ -8,6 +8,7 @@ import type { ModelDescription } from '../description.js';
 import { CheckpointError } from '../errors.js';
 import type { NativeTensorSource } from '../native/types.js';
 import type { CheckpointSummary } from '../strategy.js';
+import { type GenerationConfig, readGenerationConfig } from './generation-config.js';
 import { readJsonFileIfPresent } from './json-file.js';
 import { attempt, failAtOnce, type Report } from './report.js';
 import type { StoredTensor } from './safetensors.js';
@@ -38,6 +39,8 @@ export interface DescribedCheckpoint {
   /** Tokens that end a text; from `generation_config.json` if it names any, else from `config.json`. Empty: none is known. */
   readonly eosTokenIds: readonly number[];
   readonly bosTokenId?: number;
+  /** What requests use where they do not say. */
+  readonly generation: GenerationConfig;
   /** The dtype of most weights. */
   readonly storedDtype: 'f32' | 'bf16' | 'f16';
 }
@@ -82,8 +85,10 @@ export function describeCheckpoint(checkpoint: Checkpoint, report: Report = fail
   const { tensors, ignored, tied, storedDtype } = describeTensors(checkpoint, architecture.name, plan, report);
   fields.refuseUnread(architecture.name, [...IRRELEVANT_FIELDS, ...architecture.irrelevant], additions(ignored), report);
   let special: ReturnType<typeof specialTokens> = { eosTokenIds: [] };
+  let generation: GenerationConfig = { defaults: {}, ignored: [] };
   attempt(report, () => { special = specialTokens(checkpoint); });
-  return { description: { ...plan.description, tied }, tensors, ignored, storedDtype, ...special };
+  attempt(report, () => { generation = readGenerationConfig(checkpoint.generation, join(checkpoint.path, 'generation_config.json')); });
+  return { description: { ...plan.description, tied }, tensors, ignored, storedDtype, generation, ...special };
 }
 
 /**

@@ -62,8 +62,8 @@ export class ShadowRun {
     for (const token of tokens) sequence.append(token);
     const kept = Int32Array.from(path.slice(0, tokens.length));   // the last token is pending, be it a node or the next
     const part = { work, start: 0, root: 0, treeRows: tree.tokens.length };
-    const outcome = { part, path: Int32Array.from(path), next: next ?? -1, tokens: tree.tokens, parents: tree.parents, choices: undefined, reported };
-    const commit = commitOf({ outcome, tokens, path: kept, text: '', finishReason: undefined }, member);
+    const outcome = { part, path: Int32Array.from(path), next: next ?? -1, tokens: tree.tokens, parents: tree.parents, choices: undefined, logprobs: undefined, reported };
+    const commit = commitOf({ outcome, tokens, path: kept, logprobs: undefined, text: '', failure: undefined, finishReason: undefined }, member);
     stats.iterations++;
     stats.drafted += commit.proposed;
     stats.accepted += path.length - 1;

@@ -1,4 +1,4 @@
-import { Batch, type Request } from '../batch.js';
+import { Batch, endTokensOf, type Request } from '../batch.js';
 import { iterate } from '../decode.js';
 import { ConfigError } from '../errors.js';
 import { EngineEmitter } from '../events.js';
@@ -71,13 +71,13 @@ export class ShadowScorer {
   }
 
   private async scoreNow({ output, strategy, ...rest }: ShadowRequest): Promise<ShadowScore> {
-    const options = parseGenerateRequest({ ...rest, n: 1, trace: true });
+    const options = parseGenerateRequest({ ...rest, n: 1, trace: true }, this.target.settings.generation);
     const instance = await this.strategies.loadApart(strategy);
     if (output.length === 0) throw new ConfigError('A shadow needs the tokens that were generated; `output` is empty.');
     if (instance !== undefined) requireFollows(instance);
     const prompt = this.encode(options);
     const request: Request = {
-      id: this.count++, options, prompt, run: new Run(() => {}), strategy: instance, guarantee: 'identical', names: [], signals: [], calledAt: performance.now(), openText: () => undefined, samples: [undefined],
+      id: this.count++, options, prompt, endTokens: endTokensOf(options, this.target.settings), echoed: '', run: new Run(() => {}), strategy: instance, guarantee: 'identical', names: [], signals: [], calledAt: performance.now(), openText: () => undefined, samples: [undefined],
     };
     const needs = instance?.plan.needs;
     return needs?.choices ? this.scoreByPasses(request, output) : this.scoreByText(request, output);

@@ -28,6 +28,23 @@ export interface NativeSampler {
   readonly seed: bigint;
   readonly sample: number;
   readonly stream: number;
+  readonly adjustments?: NativeAdjustments;
+}
+
+/** What is done to logits before temperature and filters; see `native/include/sampling.h`. */
+export interface NativeAdjustments {
+  /** Above 0; 1: off. */
+  readonly repetitionPenalty: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
+  /** Distinct tokens of prompt and output, and how often each occurs in the output. */
+  readonly seen: Int32Array;
+  readonly counts: Int32Array;
+  readonly biasIds: Int32Array;
+  readonly biases: Float32Array;
+  /** Tokens that may not stand at a position before `bannedBefore`. */
+  readonly banned: Int32Array;
+  readonly bannedBefore: number;
 }
 
 /** Which sampler and which position each row uses: the token chosen after row i stands at `positions[i] + positionOffset`. */
@@ -38,6 +55,8 @@ export interface NativeChoice {
   readonly positionOffset: number;
   /** `[columns]` i32: the token whose noise each column has; for `topK` only. Default: columns are tokens. */
   readonly vocabMap?: NativeTensor;
+  /** The rows as a forest, `[rows]` i32 each: parents by index, -1 for roots, whose tokens the adjustments count already. Default: only roots. */
+  readonly tree?: { readonly tokens: NativeTensor; readonly parents: NativeTensor };
 }
 
 export interface NativeRows {
@@ -118,6 +137,11 @@ export interface NativeOps {
   probs(logits: NativeTensor, choice: NativeChoice): NativeTensor;
   /** What a model with these logits `[rows, vocab]` chooses, `[rows]` i32; -1 where every logit is -inf or NaN, or the position is negative. */
   choose(logits: NativeTensor, choice: NativeChoice): NativeTensor;
+  /**
+   * Log-probabilities of the tokens along accepted paths, and of the `top` likeliest at each place; `rows` `[rows, vocab]` f32. `chosen`
+   * `[sequences, depth]`, `ids` (-1 padded) and `values` `[sequences, depth, top]`.
+   */
+  logprobs(rows: NativeTensor, kind: 'logits' | 'probs', tokens: NativeTensor, path: NativeTensor, next: NativeTensor, rowStart: Int32Array, top: number): { readonly chosen: NativeTensor; readonly ids: NativeTensor; readonly values: NativeTensor };
   fromArray(data: Int32Array | Float32Array, shape: readonly number[]): NativeTensor;
   /** When the device thread comes to it: `[2]` i32, seconds and microseconds of a steady clock. */
   clock(): NativeTensor;

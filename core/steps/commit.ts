@@ -6,7 +6,7 @@ import type { Part, Pass } from './pack.js';
 
 /** Keeps the rows of every block that goes on, forgets the others, and notes what strategies are to be told in the next iteration. */
 export function commit(blocks: readonly Block[], pass: Pass, target: Target): void {
-  const goingOn = blocks.filter(({ finishReason }) => finishReason === undefined);
+  const goingOn = blocks.filter(({ finishReason, failure }) => finishReason === undefined && failure === undefined);
   if (goingOn.length > 0) {
     const depth = Math.max(...goingOn.map(({ path }) => path.length));
     const paths = new Int32Array(goingOn.length * depth).fill(-1);

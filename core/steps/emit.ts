@@ -12,10 +12,19 @@ import { traceOf } from './trace.js';
 export function emit(blocks: readonly Block[], concurrent: number, times: IterationTimes, batch: Batch, target: Target): void {
   for (const block of blocks) {
     const { member } = block.outcome.part.work;
+    const { request } = member;
+    if (!batch.members.includes(member)) continue;   // a sample of a request that has just failed
+    if (block.failure !== undefined) {
+      abandon(batch.members.filter((each) => each.request === request), block.failure, 'failed', batch, target);
+      continue;
+    }
     count(block, member, concurrent, times, target);
-    if (member.request.options.trace) trace(block, member, times);
+    if (request.options.trace) trace(block, member, times);
+    const isFirst = member.stats.iterations === 1;
+    if (isFirst && request.echoed !== '') request.run.push({ text: request.echoed, tokens: [], index: member.sequence.sample });
     member.written += block.text;
-    member.request.run.push({ text: block.text, tokens: block.tokens, index: member.sequence.sample });
+    if (block.logprobs !== undefined) member.logprobs.push(...block.logprobs);
+    request.run.push({ text: block.text, tokens: block.tokens, index: member.sequence.sample, ...(block.logprobs === undefined ? {} : { logprobs: block.logprobs }) });
     if (block.finishReason !== undefined) finish(member, block.finishReason, batch, target);
   }
 }
@@ -61,13 +70,16 @@ function finish(member: Member, finishReason: SampleResult['finishReason'], batc
   release(member, batch, target);
   const { request, sequence } = member;
   const stats = statsOf(member);
-  request.samples[sequence.sample] = { text: member.written, tokens: Array.from(sequence.output()), finishReason, stats, ...(request.options.trace ? { trace: member.trace } : {}) };
+  request.samples[sequence.sample] = {
+    text: member.written, tokens: Array.from(sequence.output()), finishReason, stats,
+    ...(request.options.logprobs === undefined ? {} : { logprobs: member.logprobs }), ...(request.options.trace ? { trace: member.trace } : {}),
+  };
   target.events.tell('finished', { request: request.id, sample: sequence.sample, reason: finishReason, tokens: sequence.outputLength, durationMs: performance.now() - request.calledAt });
   if (request.samples.filter(Boolean).length < request.options.n) return;
   const samples = request.samples as SampleResult[];   // all are there: the line above
   const completionTokens = samples.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const usage = { promptTokens: request.prompt.length, completionTokens, totalTokens: request.prompt.length + completionTokens };
-  request.run.finish({ ...samples[0]!, usage, samples });
+  request.run.finish({ ...samples[0]!, usage, sampling: request.options.resolved, samples });
 }
 
 /** Ends a whole request without a result. */

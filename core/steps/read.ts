@@ -1,7 +1,9 @@
 import type { NativeForward, NativeTensor } from '../native/types.js';
+import type { ChosenLogprob } from '../logprobs.js';
 import type { Member } from '../batch.js';
 import type { Target } from '../target.js';
 import { nativeTensor } from '../tensor-scope.js';
+import { askLogprobs, logprobsOf } from './read-logprobs.js';
 import { IterationClock, type Times } from './clock.js';
 import type { Part } from './pack.js';
 import type { Report } from './propose.js';
@@ -20,6 +22,8 @@ export interface Outcome {
   readonly parents: Int32Array | undefined;
   /** The target's choice after each row, if the strategy wants it or the request is traced. */
   readonly choices: Int32Array | undefined;
+  /** Of the tokens after each row of the path, if the request wants them. */
+  readonly logprobs: readonly ChosenLogprob[] | undefined;
   readonly reported: Readonly<Record<string, Float32Array | Int32Array>> | undefined;
 }
 
@@ -39,6 +43,7 @@ export async function read(judged: readonly Judged[], forward: NativeForward, re
     path: ask(verdict.path), next: ask(verdict.next), tokens: ask(tokens),
     choices: parts.some(wantsChoices) ? ask(forest.choices()) : -1,
     parents: parts.some(isTraced) ? ask(forest.parents) : -1,
+    logprobs: askLogprobs(verdict, forest, parts, ask),
     width: verdict.path.shape[1] ?? 0,
   }));
   const reportPlaces = reports.map(({ value }) => ask(value));
@@ -46,15 +51,18 @@ export async function read(judged: readonly Judged[], forward: NativeForward, re
   const values = await target.runtime.read(wanted);
   const reported = reportedBy(reports, reportPlaces.map((place) => values[place]!));
   const outcomes = judged.flatMap(({ parts, forest }, group) => {
-    const { path, next, tokens, choices, parents, width } = places[group]!;
+    const { path, next, tokens, choices, parents, logprobs, width } = places[group]!;
     return parts.map((part, i): Outcome => {
       const row = values[path]!.subarray(i * width, (i + 1) * width) as Int32Array;   // verdicts are i32
       const end = row.indexOf(-1);
       const [from, to] = [forest.rowStart[i]!, forest.rowStart[i + 1]!];
+      const kept = end < 0 ? row : row.subarray(0, end);
+      const after = Array.from(kept, (_, at) => (at + 1 < kept.length ? values[tokens]![from + kept[at + 1]!]! : values[next]![i]!));
       return {
         part,
-        path: end < 0 ? row : row.subarray(0, end),
+        path: kept,
         next: values[next]![i]!,
+        logprobs: logprobsOf(part, i, after, width, logprobs, values),
         tokens: values[tokens]!.subarray(from, to) as Int32Array,
         parents: parents >= 0 && isTraced(part) ? Int32Array.from(values[parents]!.subarray(from, to), (parent) => (parent < 0 ? -1 : parent - from)) : undefined,
         choices: choices >= 0 && wantsChoices(part) ? values[choices]!.slice(from, to) as Int32Array : undefined,

@@ -58,7 +58,8 @@ function forestOf(parts: readonly Part[], pass: Pass, forward: NativeForward, dr
   const maxWidth = Math.max(1, ...plans.map((plan) => Math.min(plan?.maxWidth ?? plan?.maxNodes ?? 1, treeRows)));
   const forest = new Forest(
     parts.map(({ work }) => work.member.sequence), rowStart, withoutProbes(tokens, parts, rowStart, target), parents, drawn, maxWidth, treeRows,
-    pick(forward.hidden), pick(forward.positions), owners, target, () => distributionsOf(parts, rowStart, target),
+    pick(forward.hidden), pick(forward.positions), owners, tokens,
+    parts.some(({ work }) => work.member.request.options.logprobs !== undefined), target, () => distributionsOf(parts, rowStart, target),
   );
   return { forest, tokens };
 }

@@ -23,10 +23,12 @@ export class TextStream {
   }
 
   /**
+   * @param mayStop false at the beginning of a text that must not end yet: its characters belong to no stop string
    * @returns text: what may be shown now; stopped: whether this token completed a stop string, after which nothing more is taken
    */
-  push(token: number): { readonly text: string; readonly stopped: boolean } {
+  push(token: number, mayStop = true): { readonly text: string; readonly stopped: boolean } {
     if (this.stopped) return { text: '', stopped: true };
+    if (!mayStop) return { text: this.detokenizer.push([token]), stopped: false };
     return { text: this.take(this.detokenizer.push([token])), stopped: this.stopped };
   }
 

@@ -87,6 +87,15 @@ Tensor probs(Device&, const Tensor& logits, const ChoiceSpec& spec);
 /** The choice of each row of logits [rows, vocab], [rows] i32, as Model::choose makes it; -1 where every logit is -inf or NaN, or the position is negative. */
 Tensor choose(Device&, const Tensor& logits, const ChoiceSpec& spec);
 
+/** chosen [sequences, depth] f32, ids [sequences, depth, top] i32, values [sequences, depth, top] f32. */
+struct Logprobs { Tensor chosen, ids, values; };
+/**
+ * Log-probabilities along accepted paths: of the token that follows each row of a path (the next row's, after the last one next), and of the
+ * `top` likeliest tokens, ties to the lowest id. `rows` [rows, vocab] are logits, or probabilities. Past the end of a path, and where fewer
+ * tokens have a probability above 0, ids are -1 and values -inf.
+ */
+Logprobs logprobs(Device&, const Tensor& rows, bool are_logits, const Tensor& tokens, const Tensor& path, const Tensor& next, const std::vector<int32_t>& row_start, int top);
+
 /** Throws Error(kShape) unless the spec has `rows` rows, their samplers exist, and positions is [rows] i32. */
 void check_choice(const char* op, const ChoiceSpec& spec, int64_t rows);
 

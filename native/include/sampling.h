@@ -8,6 +8,22 @@
 
 namespace foretoken {
 
+/**
+ * What is done to logits before temperature and filters, per row: repetition penalty, frequency and presence penalty, bias, banned tokens, in
+ * this order. The text is what is final; what a row's ancestors in the tree add to it, its {@link ChoiceSpec} says.
+ */
+struct Adjustments {
+  float repetition = 1;              // divides positive and multiplies negative logits of tokens in the text, once each
+  float presence = 0, frequency = 0; // taken off tokens in the output: once, and per occurrence
+  std::vector<int32_t> seen;         // distinct tokens of prompt and output
+  std::vector<int32_t> counts;       // of each: occurrences in the output
+  std::vector<int32_t> bias_ids;
+  std::vector<float> biases;         // added; -inf bans
+  std::vector<int32_t> banned;       // tokens that may not stand at a position before banned_before
+  int64_t banned_before = 0;
+  bool penalises() const { return repetition != 1 || presence != 0 || frequency != 0; }
+};
+
 /** How one request's tokens are chosen. Filters that are off: top_k 0, top_p 1, min_p 0. */
 struct Sampler {
   float temperature = 0;  // 0: argmax, ties to the lowest id
@@ -16,6 +32,7 @@ struct Sampler {
   uint64_t seed = 0;
   uint32_t sample = 0;  // number of the sample of `n`
   uint32_t stream = 0;  // 0: the target's own choices
+  std::shared_ptr<const Adjustments> adjustments;  // null: none
   bool filters() const { return temperature > 0 && (top_k > 0 || top_p < 1 || min_p > 0); }
 };
 
@@ -26,6 +43,7 @@ struct ChoiceSpec {
   Tensor positions;                  // [rows] i32; the chosen token stands at positions[row] + position_offset
   int32_t position_offset = 0;
   Tensor token_ids;                  // [columns] i32: the token whose noise each column has; no memory: columns are tokens. For top_k only.
+  Tensor tree_tokens, tree_parents;  // [rows] i32: the rows as a forest, parents by index, -1 for roots, whose tokens the text holds. No memory: only roots.
 
   const Sampler& sampler_of(int64_t row) const { return samplers[static_cast<size_t>(row_sampler[static_cast<size_t>(row)])]; }
   /** Of the token chosen after the row; on the device thread, once positions have been written. */

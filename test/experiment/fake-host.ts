@@ -50,5 +50,5 @@ async function produce(run: Run, { seed = 0, strategy }: GenerateRequest, behavi
     draftMs: 0, verifyMs: 0, commitMs: 0, tokensPerSecond: 0, timeToFirstTokenMs: 0, faults, bypassed, seed: BigInt(seed),
   };
   const sample = { text: '', tokens: [...tokens], finishReason: 'length' as const, stats };
-  run.finish({ ...sample, usage: { promptTokens: 5, completionTokens: tokens.length, totalTokens: 5 + tokens.length }, samples: [sample] });
+  run.finish({ ...sample, usage: { promptTokens: 5, completionTokens: tokens.length, totalTokens: 5 + tokens.length }, sampling: { temperature: 0, seed: BigInt(seed), fromModel: [] }, samples: [sample] });
 }

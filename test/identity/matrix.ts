@@ -1,6 +1,6 @@
 // The promise, cell by cell: whatever the strategy, batch, chunking, threads and dtype, the tokens are plain decoding's.
 import { readFileSync } from 'node:fs';
-import { createEngine, type Engine, type GenerateRequest, type RunResult, type StrategyConfig } from '../../core/index.js';
+import { createEngine, type Engine, type GenerateRequest, type RunResult, type SampleResult, type StrategyConfig } from '../../core/index.js';
 
 export type Choice = 'off' | StrategyConfig;
 
@@ -18,6 +18,15 @@ export interface RequestCell {
   readonly topK?: number;
   readonly minP?: number;
   readonly stop?: readonly string[];
+  readonly repetitionPenalty?: number;
+  readonly presencePenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly logitBias?: Readonly<Record<number, number>>;
+  readonly minTokens?: number;
+  readonly stopTokens?: readonly number[];
+  readonly n?: number;
+  readonly logprobs?: number;
+  readonly logprobStage?: 'raw' | 'processed';
 }
 
 /** What a cell compared. */
@@ -26,6 +35,7 @@ export interface Comparison {
   drafted: number;
   accepted: number;
   maxConcurrent: number;
+  logprobs: number;
   readonly differences: string[];
 }
 
@@ -69,6 +79,11 @@ export class PlainTexts {
   }
 }
 
+/** What must be the same; numbers to the last bit. */
+function comparable({ tokens, text, finishReason, logprobs }: SampleResult): unknown {
+  return [tokens, text, finishReason, logprobs];
+}
+
 function requestOf(promptTokens: number[], prompt: number, cell: RequestCell, maxTokens: number): GenerateRequest {
   return { promptTokens, maxTokens, seed: 1000 + prompt, ...cell };
 }
@@ -83,7 +98,7 @@ export function openEngine({ dtype, threads, prefillChunk }: EngineCell): Promis
  * @param strategies with one, every request uses it; with several they are dealt out, so that neighbours differ
  */
 export async function compare(engine: Engine, strategies: readonly Choice[], cell: RequestCell, batch: number, prompts: readonly number[][], maxTokens: number, plain: PlainTexts): Promise<Comparison> {
-  const comparison: Comparison = { tokens: 0, drafted: 0, accepted: 0, maxConcurrent: 0, differences: [] };
+  const comparison: Comparison = { tokens: 0, drafted: 0, accepted: 0, maxConcurrent: 0, logprobs: 0, differences: [] };
   for (let from = 0; from < prompts.length; from += batch) {
     const group = prompts.slice(from, from + batch);
     const results = await Promise.all(group.map((prompt, i) => engine.generate({
@@ -96,11 +111,12 @@ export async function compare(engine: Engine, strategies: readonly Choice[], cel
 
 async function compareOne(result: RunResult, prompt: number, engine: Engine, cell: RequestCell, plain: PlainTexts, comparison: Comparison): Promise<void> {
   const want = await plain.of(engine.info.dtype, cell, prompt);
-  const same = result.tokens.join() === want.tokens.join() && result.text === want.text && result.finishReason === want.finishReason;
-  comparison.tokens += result.tokens.length;
+  const same = JSON.stringify(result.samples.map(comparable)) === JSON.stringify(want.samples.map(comparable));
+  comparison.tokens += result.usage.completionTokens;
   comparison.drafted += result.stats.drafted;
   comparison.accepted += result.stats.accepted;
   comparison.maxConcurrent = Math.max(comparison.maxConcurrent, result.stats.maxConcurrent);
+  for (const { logprobs = [] } of result.samples) comparison.logprobs += logprobs.length;
   if (same) return;
   const at = result.tokens.findIndex((token, i) => token !== want.tokens[i]);
   comparison.differences.push(`prompt ${prompt}, ${result.stats.strategy}: token ${at} of ${result.tokens.length} (${result.finishReason}) differs from plain decoding's ${want.tokens.length} (${want.finishReason})`);

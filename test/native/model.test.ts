@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelDescription } from '../../core/description.js';
 import { CheckpointError, ShapeError } from '../../core/errors.js';
 import { loadNative } from '../../core/native/binding.js';
-import type { NativeModel, NativeRuntime, NativeSampler, NativeTensor, NativeTensorSource } from '../../core/native/types.js';
+import type { NativeAdjustments, NativeModel, NativeRuntime, NativeSampler, NativeTensor, NativeTensorSource } from '../../core/native/types.js';
 import { Random } from './random.js';
 import { ODD, type RandomModel, writeRandomModel } from './random-model.js';
 import { decode } from './reference-decoder.js';
@@ -86,7 +86,17 @@ describe('embed', () => {
 
 describe('choose', () => {
   const sampler = (changes: Partial<NativeSampler>): NativeSampler => ({ temperature: 0.9, topK: 0, topP: 1, minP: 0, seed: 11n, sample: 0, stream: 0, ...changes });
-  const samplers = [sampler({ temperature: 0 }), sampler({}), sampler({ topK: 9 }), sampler({ topP: 0.8, temperature: 1.4 }), sampler({ minP: 0.1, seed: 5n }), sampler({ stream: 3 })];
+  const adjustments: NativeAdjustments = {
+    repetitionPenalty: 1.7, presencePenalty: 0.6, frequencyPenalty: 0.4, seen: Int32Array.from({ length: 40 }, (_, i) => 7 * i), counts: Int32Array.from({ length: 40 }, (_, i) => i % 4),
+    biasIds: Int32Array.of(1002, 3, 500), biases: Float32Array.of(2, -Infinity, 3), banned: Int32Array.of(17, 900), bannedBefore: 100,
+  };
+  const samplers = [sampler({ temperature: 0 }), sampler({}), sampler({ topK: 9 }), sampler({ topP: 0.8, temperature: 1.4 }), sampler({ minP: 0.1, seed: 5n }), sampler({ stream: 3 }), sampler({ temperature: 0, adjustments }), sampler({ topP: 0.8, adjustments }), sampler({ adjustments })];
+
+  /** 150 rows in branches of three from 50 roots. */
+  const tree = (own: NativeRuntime) => ({
+    tokens: own.ops.fromArray(new Random(5).integers(150, 0, 1002), [150]),
+    parents: own.ops.fromArray(Int32Array.from({ length: 150 }, (_, i) => (i % 3 === 0 ? -1 : i - i % 3 + (i % 2) * (i % 3 - 1))), [150]),
+  });
 
   it('is what the logits would give, whatever the neighbours ask for, at any number of rows and threads', async () => {
     const description = { ...ODD, vocabSize: 1003, logitSoftCap: 4, logitScale: 1.7 };
@@ -95,7 +105,7 @@ describe('choose', () => {
       const own = native.createRuntime({ threads });
       const model = await own.loadModel(description, tensors, 'bf16');
       const { hidden } = await run(own, model, Array.from(new Random(3).integers(150, 0, 1002)));
-      const choice = { samplers, rowSampler: new Random(4).integers(150, 0, samplers.length - 1), positions: Int32Array.from({ length: 150 }, (_, i) => i), positionOffset: 1 };
+      const choice = { samplers, rowSampler: new Random(4).integers(150, 0, samplers.length - 1), positions: Int32Array.from({ length: 150 }, (_, i) => i), positionOffset: 1, tree: tree(own) };
       const [fused, plain] = await own.read([model.choose(hidden, choice), own.ops.choose(model.head(hidden), choice)]);
       expect(Array.from(fused!), `${threads} threads`).toEqual(Array.from(plain!));
       expect(new Set(fused).size).toBeGreaterThan(20);

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readSafetensorsHeader, readTensorBytes } from '../../core/checkpoint/safetensors.js';
 import { loadNative } from '../../core/native/binding.js';
-import type { NativeChoice, NativeSampler, NativeTensor } from '../../core/native/types.js';
+import type { NativeAdjustments, NativeChoice, NativeSampler, NativeTensor } from '../../core/native/types.js';
+import { NO_ADJUSTMENTS } from './adjusted.js';
 import { Random } from './random.js';
 import { gumbelOf, philox, processed, ranking, uniformOf } from './reference.js';
 
@@ -144,8 +145,8 @@ describe('sample', () => {
 interface Case { readonly name: string; readonly temperature: number; readonly top_k: number; readonly top_p: number; readonly min_p: number | null; readonly fp32_error: number }
 
 /** Same kept set and probabilities within what float32 allows; what float32 cannot hold counts as dropped. */
-async function expectProbs(logits: ArrayLike<number>, one: Case, expected: ArrayLike<number>): Promise<void> {
-  const actual = await probsOf(logits, { temperature: one.temperature, topK: one.top_k, topP: one.top_p, minP: one.min_p ?? 0 });
+async function expectProbs(logits: ArrayLike<number>, one: Case, expected: ArrayLike<number>, adjustments?: NativeAdjustments): Promise<void> {
+  const actual = await probsOf(logits, { temperature: one.temperature, topK: one.top_k, topP: one.top_p, minP: one.min_p ?? 0, ...(adjustments === undefined ? {} : { adjustments }) });
   const tolerance = Math.max(1e-6, 4 * one.fp32_error);
   actual.forEach((p, i) => {
     expect(Math.abs(p - expected[i]!), `${one.name}, token ${i}`).toBeLessThanOrEqual(tolerance);
@@ -164,15 +165,17 @@ describe('filters as transformers applies them', () => {
   });
 
   const folder = fileURLToPath(new URL('../../../shared/golden/models/sampling/', import.meta.url));
-  it.skipIf(!existsSync(folder))('all cases of the shared data', async () => {
+  it.skipIf(!existsSync(folder))('all cases of the shared data, repetition penalty among them', async () => {
     const { cases } = JSON.parse(readFileSync(`${folder}sampling.json`, 'utf8')) as { cases: (Case & { logits: string; history: number[]; repetition_penalty: number })[] };
     const header = await readSafetensorsHeader(`${folder}sampling.safetensors`);
     const bytes = async (name: string) => new Uint8Array(await readTensorBytes(header.tensors.get(name)!)).buffer;
     for (const one of cases) {
       const logits = new Float32Array(await bytes(one.logits));
-      for (const id of new Set(one.history)) logits[id]! *= logits[id]! > 0 ? 1 / one.repetition_penalty : one.repetition_penalty;
-      await expectProbs(logits, one, new Float64Array(await bytes(`${one.name}.probs`)));
+      const seen = Int32Array.from(new Set(one.history));
+      const adjustments = { ...NO_ADJUSTMENTS, repetitionPenalty: one.repetition_penalty, seen, counts: new Int32Array(seen.length) };
+      await expectProbs(logits, one, new Float64Array(await bytes(`${one.name}.probs`)), adjustments);
     }
+    console.log(`sampling goldens: ${cases.length} of ${cases.length}, ${cases.filter((one) => one.repetition_penalty !== 1).length} with a repetition penalty; no exceptions`);
     expect(cases.length).toBeGreaterThan(50);
   });
 

@@ -118,6 +118,8 @@ std::pair<const void*, size_t> contents_of(const Napi::Value& value) {
 
 std::vector<int32_t> int32s_of(const Place& place, const Napi::Value& value) { return copy_of<int32_t>(place, value, napi_int32_array); }
 
+std::vector<float> float32s_of(const Place& place, const Napi::Value& value) { return copy_of<float>(place, value, napi_float32_array); }
+
 std::vector<uint8_t> bytes_of(const Place& place, const Napi::Value& value) { return copy_of<uint8_t>(place, value, napi_uint8_array); }
 
 std::vector<double> numbers_of(const Place& place, const Napi::Value& value) {

@@ -36,6 +36,7 @@ bool is_array_of(const Napi::Value& value, napi_typedarray_type type);
 /** Address and number of the elements of a typed array, as they are now. */
 std::pair<const void*, size_t> contents_of(const Napi::Value& value);
 std::vector<int32_t> int32s_of(const Place& place, const Napi::Value& value);
+std::vector<float> float32s_of(const Place& place, const Napi::Value& value);
 std::vector<uint8_t> bytes_of(const Place& place, const Napi::Value& value);
 std::vector<double> numbers_of(const Place& place, const Napi::Value& value);
 /** Integers in [least, most] from an array. */

@@ -207,6 +207,21 @@ Napi::Value probs(const Call& call) {
   return call.give(ops::probs(call.device(), logits, spec));
 }
 
+Napi::Value logprobs(const Call& call) {
+  constexpr const char* kKinds[] = {"logits", "probs"};
+  const Tensor rows = call.tensor(0, "rows");
+  const bool are_logits = choice_of(call.place("kind"), call.info[1], kKinds) == 0;
+  const Tensor tokens = call.tensor(2, "tokens"), path = call.tensor(3, "path"), next = call.tensor(4, "next");
+  const std::vector<int32_t> row_start = call.int32s(5, "rowStart");
+  const int top = call.integer(6, "top", 0);
+  ops::Logprobs made = ops::logprobs(call.device(), rows, are_logits, tokens, path, next, row_start, top);
+  const Napi::Object out = Napi::Object::New(call.info.Env());
+  out.Set("chosen", call.give(std::move(made.chosen)));
+  out.Set("ids", call.give(std::move(made.ids)));
+  out.Set("values", call.give(std::move(made.values)));
+  return out;
+}
+
 Napi::Value choose(const Call& call) {
   const Tensor logits = call.tensor(0, "logits");
   const ChoiceSpec spec = call.choice(1, "choice");
@@ -233,7 +248,7 @@ constexpr Entry kTable[] = {
   {"logSoftmax", unary<ops::log_softmax>}, {"concat", concat}, {"reshape", reshape}, {"gather", gather}, {"scatter", scatter}, {"topK", top_k},
   {"divMod", div_mod}, {"mergePrefixes", merge_prefixes}, {"selectTree", select_tree}, {"acceptChosen", accept_chosen}, {"walk", walk},
   {"acceptLongest", accept_longest}, {"acceptByRatio", accept_by_ratio},
-  {"children", children}, {"sample", sample}, {"uniform", uniform}, {"probs", probs}, {"choose", choose}, {"fromArray", from_array}, {"clock", clock},
+  {"children", children}, {"sample", sample}, {"uniform", uniform}, {"probs", probs}, {"choose", choose}, {"logprobs", logprobs}, {"fromArray", from_array}, {"clock", clock},
 };
 
 }  // namespace

@@ -9,6 +9,38 @@ namespace {
 
 constexpr napi_type_tag kTag = {0x9c1e0a7c5b7d4f21, 0x8f0e6d3ab2c94e17};
 
+int32_t count_of(const Place& place, const Napi::Value& value) { return static_cast<int32_t>(integer_of(place, value, 0, INT32_MAX)); }
+
+float finite_of(const Place& place, const Napi::Value& value) {
+  const double number = number_of(place, value);
+  if (!(number >= -FLT_MAX && number <= FLT_MAX)) refuse(place, "a finite number", value);
+  return static_cast<float>(number);
+}
+
+void require_pairs(const Place& place, size_t ids, size_t values) {
+  if (ids == values) return;
+  throw Error(kShape, std::string(place.call) + ": " + place.name + " has " + std::to_string(values) + " entries for " + std::to_string(ids) + " tokens");
+}
+
+std::shared_ptr<const Adjustments> adjustments_of(const Place& place, const Napi::Value& value) {
+  const Napi::Object object = object_of(place, value);
+  auto adjustments = std::make_shared<Adjustments>();
+  const Napi::Value repetition = object.Get("repetitionPenalty");
+  adjustments->repetition = finite_of(place.field("repetitionPenalty"), repetition);
+  if (!(adjustments->repetition > 0)) refuse(place.field("repetitionPenalty"), "a number above 0", repetition);
+  adjustments->presence = finite_of(place.field("presencePenalty"), object.Get("presencePenalty"));
+  adjustments->frequency = finite_of(place.field("frequencyPenalty"), object.Get("frequencyPenalty"));
+  adjustments->seen = int32s_of(place.field("seen"), object.Get("seen"));
+  adjustments->counts = int32s_of(place.field("counts"), object.Get("counts"));
+  require_pairs(place.field("counts"), adjustments->seen.size(), adjustments->counts.size());
+  adjustments->bias_ids = int32s_of(place.field("biasIds"), object.Get("biasIds"));
+  adjustments->biases = float32s_of(place.field("biases"), object.Get("biases"));
+  require_pairs(place.field("biases"), adjustments->bias_ids.size(), adjustments->biases.size());
+  adjustments->banned = int32s_of(place.field("banned"), object.Get("banned"));
+  adjustments->banned_before = count_of(place.field("bannedBefore"), object.Get("bannedBefore"));
+  return adjustments;
+}
+
 Sampler sampler_of(const Place& place, const Napi::Value& value) {
   const Napi::Object object = object_of(place, value);
   Sampler sampler;
@@ -24,6 +56,8 @@ Sampler sampler_of(const Place& place, const Napi::Value& value) {
   sampler.seed = seed_of(place.field("seed"), object.Get("seed"));
   sampler.sample = static_cast<uint32_t>(integer_of(place.field("sample"), object.Get("sample"), 0, UINT32_MAX));
   sampler.stream = static_cast<uint32_t>(integer_of(place.field("stream"), object.Get("stream"), 0, UINT32_MAX));
+  const Napi::Value adjustments = object.Get("adjustments");
+  if (!adjustments.IsUndefined()) sampler.adjustments = adjustments_of(place.field("adjustments"), adjustments);
   return sampler;
 }
 
@@ -99,6 +133,12 @@ ChoiceSpec choice_spec_of(const RuntimeState& state, const Place& place, const N
   spec.row_sampler = int32s_of(place.field("rowSampler"), object.Get("rowSampler"));
   spec.positions = i32_input_of(state, place.field("positions"), object.Get("positions"));
   spec.position_offset = static_cast<int32_t>(integer_of(place.field("positionOffset"), object.Get("positionOffset"), INT32_MIN, INT32_MAX));
+  const Napi::Value tree = object.Get("tree");
+  if (!tree.IsUndefined()) {
+    const Napi::Object rows = object_of(place.field("tree"), tree);
+    spec.tree_tokens = i32_input_of(state, place.field("tree.tokens"), rows.Get("tokens"));
+    spec.tree_parents = i32_input_of(state, place.field("tree.parents"), rows.Get("parents"));
+  }
   ops::check_choice(place.call, spec, static_cast<int64_t>(spec.row_sampler.size()));
   const Napi::Value ids = object.Get("vocabMap");
   if (!ids.IsUndefined()) spec.token_ids = tensor_of(state, place.field("vocabMap"), ids);

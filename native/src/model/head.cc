@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "adjustments.h"
 #include "cpu_math.h"
 
 namespace foretoken {
@@ -22,7 +23,7 @@ void Head::logits(const float* hidden, int64_t rows, float* out) {
   for (int64_t begin = 0; begin < rows; begin += kTileRows) {
     const int count = static_cast<int>(std::min<int64_t>(kTileRows, rows - begin));
     pack(hidden + begin * d_.hidden_size, count);
-    stream(count, 0, blocks(), [&](int, int row, const float* logits, int width, int first_token) {
+    stream(count, 0, blocks(), [&](int, int row, float* logits, int width, int first_token) {
       std::memcpy(out + (begin + row) * d_.head_outputs() + first_token, logits, sizeof(float) * static_cast<size_t>(width));
     });
   }
@@ -30,11 +31,12 @@ void Head::logits(const float* hidden, int64_t rows, float* out) {
 
 void Head::choose(const float* hidden, int64_t rows, const ChoiceSpec& spec, int32_t* out) {
   std::vector<int64_t> tile;
+  const RowAdjustments adjustments(spec);
   for (int64_t row = 0; row < rows; row++) {
     if (spec.positions.i32()[row] >= 0) tile.push_back(row);
     else out[row] = -1;
     if (tile.size() == kTileRows || (row + 1 == rows && !tile.empty())) {
-      choose_tile(hidden, tile, spec, out);
+      choose_tile(hidden, tile, spec, adjustments, out);
       tile.clear();
     }
   }
@@ -46,7 +48,7 @@ void Head::run_blocks(int rows, int block_begin, int block_end) {
   pack(hidden, rows);
   for (auto& best : thread_best_) best.assign(static_cast<size_t>(rows), Best{});
   const Sampler greedy;
-  stream(rows, block_begin, block_end, [&](int thread, int row, const float* logits, int width, int first_token) {
+  stream(rows, block_begin, block_end, [&](int thread, int row, float* logits, int width, int first_token) {
     choose_over(logits, width, first_token, greedy, 0, thread_best_[thread][row]);
   });
 }
@@ -91,7 +93,7 @@ void Head::finish_logits(float* logits, int count) const {
 }
 
 // One pass over the weights for all rows of the tile: rows with filters keep their logits, the others choose as the logits come by.
-void Head::choose_tile(const float* hidden, const std::vector<int64_t>& rows, const ChoiceSpec& spec, int32_t* out) {
+void Head::choose_tile(const float* hidden, const std::vector<int64_t>& rows, const ChoiceSpec& spec, const RowAdjustments& adjustments, int32_t* out) {
   const int count = static_cast<int>(rows.size());
   const auto width = static_cast<size_t>(d_.hidden_size), vocab = static_cast<size_t>(d_.head_outputs());
   float* gathered = gathered_.at_least(rows.size() * width);
@@ -107,7 +109,8 @@ void Head::choose_tile(const float* hidden, const std::vector<int64_t>& rows, co
   const auto sampler_of = [&](int i) -> const Sampler& { return spec.samplers[spec.row_sampler[rows[i]]]; };
   for (auto& best : thread_best_) best.assign(rows.size(), Best{});
   pack(gathered, count);
-  stream(count, 0, blocks(), [&](int thread, int i, const float* logits, int some, int first_token) {
+  stream(count, 0, blocks(), [&](int thread, int i, float* logits, int some, int first_token) {
+    adjustments.apply(rows[i], logits, some, first_token);
     if (filtered_row[i] < 0) choose_over(logits, some, first_token, sampler_of(i), position_of(i), thread_best_[thread][i]);
     else std::memcpy(kept + filtered_row[i] * vocab + first_token, logits, sizeof(float) * static_cast<size_t>(some));
   });

@@ -5,6 +5,8 @@
 
 namespace foretoken {
 
+class RowAdjustments;
+
 /**
  * The head: final logits of hidden rows, or the choices made from them while the weights stream by, without writing the logits. Both
  * use the same sums. Runs on the device thread.
@@ -22,12 +24,12 @@ class Head {
   int blocks() const { return w_.head.matrix.blocks; }
 
  private:
-  /** Takes `count` logits of one row, those of the tokens first_token, first_token + 1, …. */
-  using Take = std::function<void(int thread, int row, const float* logits, int count, int first_token)>;
+  /** Takes `count` logits of one row, those of the tokens first_token, first_token + 1, …; they are its own to change. */
+  using Take = std::function<void(int thread, int row, float* logits, int count, int first_token)>;
   void stream(int rows, int block_begin, int block_end, const Take& take);
   void pack(const float* hidden, int rows);
   void finish_logits(float* logits, int count) const;
-  void choose_tile(const float* hidden, const std::vector<int64_t>& rows, const ChoiceSpec& spec, int32_t* out);
+  void choose_tile(const float* hidden, const std::vector<int64_t>& rows, const ChoiceSpec& spec, const RowAdjustments& adjustments, int32_t* out);
   Best merged(int row) const;
 
   Device& device_;

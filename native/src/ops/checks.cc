@@ -49,6 +49,11 @@ void check_choice(const char* op, const ChoiceSpec& spec, int64_t rows) {
   }
   require_i32(op, "positions", spec.positions);
   if (spec.positions.count() != rows) refuse(op, "positions", "of " + std::to_string(rows) + " entries", spec.positions);
+  if (!spec.tree_tokens.buffer) return;
+  require_i32(op, "tree.tokens", spec.tree_tokens);
+  require_i32(op, "tree.parents", spec.tree_parents);
+  if (spec.tree_tokens.count() != rows) refuse(op, "tree.tokens", "of " + std::to_string(rows) + " entries", spec.tree_tokens);
+  if (spec.tree_parents.count() != rows) refuse(op, "tree.parents", "of " + std::to_string(rows) + " entries", spec.tree_parents);
 }
 
 Reals::Reals(const Tensor& tensor) {

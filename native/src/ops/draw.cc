@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <string>
 
+#include "adjustments.h"
 #include "forest.h"
 
 namespace foretoken::ops {
@@ -14,14 +15,24 @@ void require_logits(const char* op, const Tensor& logits, const ChoiceSpec& spec
   check_choice(op, spec, logits.shape[0]);
 }
 
-/** Enqueues body(logits of the row, vocab, row) for every row. */
+/** Enqueues body(adjusted logits of the row, vocab, row) for every row. */
 template <typename Body>
-void each_row(Device& device, const char* op, const Tensor& logits, const Body& body) {
-  device.enqueue(op, [&device, logits, body] {
+void each_row(Device& device, const char* op, const Tensor& logits, const ChoiceSpec& spec, const Body& body) {
+  device.enqueue(op, [&device, logits, spec, body] {
     const Reals rows(logits);
     const int64_t vocab = logits.shape[1];
+    const RowAdjustments adjustments(spec);
     device.pool().parallel_for(logits.shape[0], 1, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; row++) body(rows.row(row, vocab), static_cast<int>(vocab), row);
+      std::vector<float> own;
+      for (int64_t row = begin; row < end; row++) {
+        const float* given = rows.row(row, vocab);
+        if (adjustments.touches(row)) {
+          own.assign(given, given + vocab);
+          adjustments.apply(row, own.data(), static_cast<int>(vocab), 0);
+          given = own.data();
+        }
+        body(given, static_cast<int>(vocab), row);
+      }
     });
   });
 }
@@ -57,7 +68,7 @@ Tensor uniform(Device& device, const ChoiceSpec& spec) {
 Tensor probs(Device& device, const Tensor& logits, const ChoiceSpec& spec) {
   require_logits("probs", logits, spec);
   Tensor out = Tensor::make(DType::f32, logits.shape);
-  each_row(device, "probs", logits, [spec, out](const float* row_logits, int vocab, int64_t row) {
+  each_row(device, "probs", logits, spec, [spec, out](const float* row_logits, int vocab, int64_t row) {
     processed_probs(row_logits, vocab, spec.sampler_of(row), out.f32() + row * vocab);
   });
   return out;
@@ -66,7 +77,7 @@ Tensor probs(Device& device, const Tensor& logits, const ChoiceSpec& spec) {
 Tensor choose(Device& device, const Tensor& logits, const ChoiceSpec& spec) {
   require_logits("choose", logits, spec);
   Tensor out = Tensor::make(DType::i32, {logits.shape[0]});
-  each_row(device, "choose", logits, [spec, out](const float* row_logits, int vocab, int64_t row) {
+  each_row(device, "choose", logits, spec, [spec, out](const float* row_logits, int vocab, int64_t row) {
     const Sampler& sampler = spec.sampler_of(row);
     Best best;
     if (spec.positions.i32()[row] < 0) best.token = -1;  // an absent row
