@@ -1,11 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSafetensorsBlob } from '../../core/checkpoint/safetensors-blob.js';
 import type { TensorData } from '../../core/checkpoint/safetensors-writer.js';
 import { createEngine } from '../../core/index.js';
 import { writeTinyModel } from '../../core/testing/index.js';
-import { noise, readTinyTarget, stored, successorMatrix, type TinyTarget, type Values, writeHeadFolder, writeMerged, writeTorchFolder } from '../../test/fixtures/tiny-heads.js';
+import { noise, readTinyTarget, stored, successorMatrix, torchFile, type TinyTarget, type Values, writeHeadFolder, writeMerged, writeTorchFolder } from '../../test/fixtures/tiny-heads.js';
 
 const HEADS = 3;
 const BLOCKS = 2;
@@ -96,6 +98,19 @@ describe('every public layout of the same heads drafts the same trees', () => {
     expect(await traceOf(merged, { head: merged })).toEqual(expected);
   });
 
+  it('merged, in shards of pickles with an index', async () => {
+    const merged = await newFolder();
+    const own = [...readSafetensorsBlob(readFileSync(join(target, 'model.safetensors'))).values()]
+      .map(({ name, shape, data }): [string, Values] => [name, { shape, values: new Float32Array(data.slice().buffer) }]);
+    const shards = new Map([['pytorch_model-00001-of-00002.bin', new Map(own)], ['pytorch_model-00002-of-00002.bin', headTensors(LISTED('medusa_head.'))]]);
+    for (const [file, tensors] of shards) await writeFile(join(merged, file), torchFile(tensors));
+    const map = Object.fromEntries([...shards].flatMap(([file, tensors]) => [...tensors.keys()].map((name) => [name, file])));
+    await writeFile(join(merged, 'pytorch_model.bin.index.json'), JSON.stringify({ metadata: {}, weight_map: map }));
+    const config = JSON.parse(readFileSync(join(target, 'config.json'), 'utf8')) as object;
+    await writeFile(join(merged, 'config.json'), JSON.stringify({ ...config, medusa_num_heads: HEADS, medusa_num_layers: BLOCKS }));
+    expect(await traceOf(merged, {})).toEqual(expected);
+  });
+
   it('merged without a word in config.json', async () => {
     expect(await traceOf(await writeMerged(await newFolder(), target, {}, headTensors(LISTED('medusa_head.'))), {})).toEqual(expected);
   });
@@ -184,6 +199,13 @@ it('rows of a padded vocabulary are never drafted', async () => {
   };
   const head = await writeHeadFolder(await newFolder(), {}, headTensors(LISTED(''), padded));
   expect(await traceOf(target, { head })).toEqual(await traceOf(target, { head: await writeHeadFolder(await newFolder(), {}, headTensors(LISTED(''))) }));
+});
+
+it('tokens that the heads have no rows for are never drafted', async () => {
+  const fewer = (h: number): Values => ({ shape: [90, tiny.hidden], values: successorMatrix(tiny, h + 2).values.slice(0, 90 * tiny.hidden) });
+  const drafted = await traceOf(target, { head: await writeHeadFolder(await newFolder(), {}, headTensors(LISTED(''), fewer)) });
+  expect(drafted).not.toHaveLength(0);
+  for (const line of drafted) for (const token of line.split(' | ')[0]!.split(' ').slice(1)) expect(Number(token)).toBeLessThan(90);
 });
 
 describe('a broken checkpoint is refused by file, tensor, expected and found:', () => {

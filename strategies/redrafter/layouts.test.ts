@@ -70,6 +70,13 @@ describe('every way to name the same drafter drafts the same trees:', () => {
     expect(await traceOf(target, { head: await writeHeadFolder(await newFolder(), CONFIG, renamed(tensors(), (name) => name.replace(/^lm_head/, list))) })).toEqual(expected);
   });
 
+  it('the older list lm_heads beside input_projs', async () => {
+    const narrow = { ...CONFIG, exit_dim: 96 };
+    const plain = await traceOf(target, { head: await writeHeadFolder(await newFolder(), narrow, tensors({ exitSize: 96 })) });
+    const older = renamed(tensors({ exitSize: 96 }), (name) => name.replace(/^lm_head/, 'lm_heads').replace('input_proj', 'input_projs'));
+    expect(await traceOf(target, { head: await writeHeadFolder(await newFolder(), narrow, older) })).toEqual(plain);
+  });
+
   const tensorrt = (name: string): string => `drafter.${name.replace(/^lm_head\.(\d)\.linear/, 'layers.$1.linear').replace(/^lm_head\.\d\./, 'lm_head.')}`;
 
   it("TensorRT-LLM's, beside tensors of its own target", async () => {
