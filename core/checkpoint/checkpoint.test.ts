@@ -32,7 +32,7 @@ describe('golden checkpoints', () => {
   const collections = [join(FIXTURES, 'golden'), join(import.meta.dirname, '../../../shared/golden/models/checkpoints')];
   for (const folder of collections) {
     it.skipIf(!existsSync(folder))(`give the same model from either style of config.json, ${folder === collections[0] ? 'fixtures' : 'the whole collection'}`, async () => {
-      const names = readdirSync(folder).filter((name) => /^(llama.*|mistral.*|qwen2.*|qwen3|phi3|gemma2|gemma3|olmo2|granite|smollm3)$/.test(name));
+      const names = readdirSync(folder).filter((name) => /^(llama.*|mistral.*|qwen2.*|qwen3|phi3|gemma2|gemma3|olmo2|granite|smollm3|mixtral|qwen3-moe|phi3-longrope)$/.test(name));
       for (const name of names) {
         const original = await load(join(folder, name));
         const copy = emptyFolder();

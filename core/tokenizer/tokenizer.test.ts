@@ -119,3 +119,13 @@ describe('the fingerprint', () => {
     expect(new Set(prints).size).toBe(variants.length);
   });
 });
+
+describe('a tokenizer whose fault shows only when text meets it', () => {
+  it('is an error that names the file', async () => {
+    const json = llamaLike();
+    const folder = await folderOf({ 'tokenizer.json': { ...json, post_processor: { ...json.post_processor, single: 5 } } });
+    const tokenizer = await loadTokenizer(folder);
+    expect(() => tokenizer!.encode('a')).toThrow(TokenizerError);
+    expect(() => tokenizer!.encode('a')).toThrow(/tokenizer\.json: /);
+  });
+});

@@ -45,7 +45,7 @@ export class Tokenizer {
    */
   encode(text: string, options: { readonly addSpecialTokens?: boolean } = {}): Int32Array {
     const addSpecialTokens = options.addSpecialTokens ?? true;
-    const { ids, tokens } = this.inner.encode(text, { add_special_tokens: addSpecialTokens });
+    const { ids, tokens } = this.ofFile(() => this.inner.encode(text, { add_special_tokens: addSpecialTokens }));
     const unknown = ids.findIndex((id: number | null | undefined) => id === undefined || id === null);
     if (unknown >= 0) throw new TokenizerError(`${this.file}: the vocabulary cannot spell the text and has no unknown token to stand for what is missing (after ${JSON.stringify(tokens.slice(Math.max(0, unknown - 8), unknown).join(''))})`);
     // Some files leave the begin token to `add_bos_token` instead of a post-processor.
@@ -79,12 +79,21 @@ export class Tokenizer {
     return this.cachedFingerprint ??= fingerprintOf(this.json);
   }
 
+  /** Some faults of a file show only when text meets them. */
+  private ofFile<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw unusable(this.file, error);
+    }
+  }
+
   private isText(id: number): boolean {
     return !this.specialIds.has(id) && this.inner.id_to_token(id) !== undefined;
   }
 
   private wholeText(ids: readonly number[]): string {
-    return ids.length === 0 ? '' : this.inner.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+    return ids.length === 0 ? '' : this.ofFile(() => this.inner.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false }));
   }
 
   private bytesOf(id: number): Uint8Array | undefined {
@@ -113,8 +122,12 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer | undefin
   try {
     return new Tokenizer(new HuggingFaceTokenizer(completed(json), config), json, config, file);
   } catch (error) {
-    throw new TokenizerError(`${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw unusable(file, error);
   }
+}
+
+function unusable(file: string, error: unknown): TokenizerError {
+  return new TokenizerError(`${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
 }
 
 /** Fingerprint of a folder's tokenizer without building it (see {@link Tokenizer.fingerprint}); undefined without a `tokenizer.json`. */
