@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // What an iteration of each strategy costs by part, beside one plain pass, and what its drafter's weights alone must cost at the rates of the same run.
-//   npm run build && node bench/drafters.mjs [--threads 2] [--isa avx2] [--out bench/results]
+//   npm run build && node bench/drafters.mjs [--threads 2] [--isa avx2] [--rounds 7] [--only demo] [--out bench/results]
 // Run it on a quiet machine. Ratios of one run can be trusted, absolute numbers of a shared machine cannot.
 import { readFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,9 +14,9 @@ import { loadNative } from '../dist/core/native/binding.js';
 import { randomCheckpoint, SHAPE_135M } from './random-checkpoint.mjs';
 import { randomHeads } from './random-heads.mjs';
 
-const ROWS = [1, 2, 4, 8, 16], ROUNDS = 7, TOKENS = 64;
-const { values: flags } = parseArgs({ options: { threads: { type: 'string', default: '2' }, out: { type: 'string', default: 'bench/results' }, isa: { type: 'string' } } });
-const threads = Number(flags.threads), common = { dtype: 'bf16', threads, ...(flags.isa === undefined ? {} : { instructionSet: flags.isa }) };
+const ROWS = [1, 2, 4, 8, 16], TOKENS = 64;
+const { values: flags } = parseArgs({ options: { threads: { type: 'string', default: '2' }, out: { type: 'string', default: 'bench/results' }, isa: { type: 'string' }, rounds: { type: 'string', default: '7' }, only: { type: 'string', default: '' } } });
+const ROUNDS = Number(flags.rounds), threads = Number(flags.threads), common = { dtype: 'bf16', threads, ...(flags.isa === undefined ? {} : { instructionSet: flags.isa }) };
 
 const demo = Object.fromEntries(['draft', 'medusa', 'redrafter', 'eagle', 'eagle3'].map((head) => [head, `models/demo/${head}`]));
 const models = [
@@ -25,7 +25,7 @@ const models = [
 ];
 const results = [];
 let machine;
-for (const { name, folder, heads } of models) results.push({ name, ...await compare(folder, heads) });
+for (const { name, folder, heads } of models.filter(({ name }) => name.includes(flags.only))) results.push({ name, ...await compare(folder, heads) });
 save({ date: new Date().toISOString(), machine, results });
 
 /** Every strategy in turn, several rounds, with trees of fixed shape, so that the products of an iteration are known. */

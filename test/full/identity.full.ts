@@ -2,12 +2,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createEngine } from '../../core/index.js';
 import { type Choice, compare, type EngineCell, openEngine, PlainTexts, type RequestCell } from '../identity/matrix.js';
+import { ALL } from '../identity/strategies.js';
 
 const DATA = '../shared/data/prompts';
 const FILES = ['mt_bench', 'tinystories_prefix', 'wikisql_test', 'gsm8k_test', 'humaneval', 'eagle_qa', 'eagle_sum', 'sgd_dialog'];
 const MAX_TOKENS = 48;
 
-const STRATEGIES: readonly Choice[] = [{ name: 'prompt-lookup' }, { name: 'prompt-lookup', length: 8, branches: 3 }, { name: 'draft-target', draft: 'models/demo/draft', length: 4 }];
+const STRATEGIES: readonly Choice[] = [{ name: 'prompt-lookup' }, ...ALL];
 const requests: RequestCell[] = [{ temperature: 0 }, { temperature: 0.7 }, { temperature: 1.3 }, { temperature: 0.7, topP: 0.9 }, { temperature: 1.3, topK: 40 }, { temperature: 1.3, minP: 0.05 }];
 const engines: EngineCell[] = (['f32', 'bf16'] as const).flatMap((dtype) => [{ dtype, threads: 2, prefillChunk: 256 }, { dtype, threads: 1, prefillChunk: 33 }]);
 
