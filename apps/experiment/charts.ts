@@ -7,6 +7,8 @@ import { percent } from './words.js';
 export interface ForestRow {
   readonly label: string;
   readonly comparison: Comparison;
+  /** Whether it is the answer itself and no part of it. */
+  readonly isMain?: boolean;
 }
 
 const FOREST = { width: 860, left: 250, right: 150, row: 34, top: 30 };
@@ -26,9 +28,9 @@ export function forestChart(rows: readonly ForestRow[], smallest: number): strin
   return `<svg viewBox="0 0 ${width} ${bottom + 28}" role="img" aria-label="Effects with their intervals">
 <rect class="band" x="${at(x(-smallest))}" y="${top - 8}" width="${at(x(smallest) - x(-smallest))}" height="${bottom - top + 8}"/>
 ${ticks.map((tick) => `<line class="grid${tick === 0 ? ' zero' : ''}" x1="${at(x(tick))}" x2="${at(x(tick))}" y1="${top - 8}" y2="${bottom}"/><text class="tick" x="${at(x(tick))}" y="${bottom + 18}" text-anchor="middle">${tick === 0 ? '0' : percent(tick, 0)}</text>`).join('\n')}
-${shown.map(({ label, comparison }, i) => {
+${shown.map(({ label, comparison, isMain }, i) => {
     const y = top + i * row + row / 2;
-    return `<g class="${kindOf(comparison)}"><title>${escapeHtml(`${label}: ${comparison.why}`)}</title><text x="${left - 14}" y="${y + 4}" text-anchor="end">${escapeHtml(shorten(label, 38))}</text>
+    return `<g class="${kindOf(comparison)}${isMain ? ' main' : ''}"><title>${escapeHtml(`${label}: ${comparison.why}`)}</title><text x="${left - 14}" y="${y + 4}" text-anchor="end">${escapeHtml(shorten(label, 38))}</text>
 ${band(comparison.sequential, y, 'wide')}${band(comparison.interval, y, 'narrow')}<circle cx="${at(x(comparison.effect!))}" cy="${y}" r="4.5"/><text class="value" x="${width - right + 14}" y="${y + 4}">${percent(comparison.effect!)}</text></g>`;   // rows without an effect were left out
   }).join('\n')}
 </svg>`;

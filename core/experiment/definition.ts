@@ -5,16 +5,15 @@ import type { StrategyConfig } from '../strategy.js';
 import { METRIC_NAMES, METRICS, type MetricName } from './metrics.js';
 
 /** How arms meet their requests; see {@link ExperimentDefinition.design}. */
-export const DESIGNS = ['paired', 'switchback', 'shadow', 'request'] as const;
+export type Design = 'paired' | 'switchback' | 'shadow' | 'request';
 
-export type Design = (typeof DESIGNS)[number];
+const DESIGNS = ['paired', 'switchback', 'shadow', 'request'] as const satisfies readonly Design[];
 
 const armName = z.string().regex(/^[A-Za-z][\w.-]*$/, { error: 'expected an arm name: a letter, then letters, digits, "-", "_" or "."' });
 const limit = (preset: number) => z.union([z.literal(false), z.number().positive()], { error: 'expected a positive number, or false' }).default(preset);
 const share = (preset: number) => z.number().min(0).max(1).default(preset);
 
-/** What a definition may hold, for configuration files. Unknown keys are refused. */
-export const experimentSchema = z.strictObject({
+const definitionSchema = z.strictObject({
   name: z.string().min(1),
   version: z.string().min(1).default('1'),
   arms: z.record(armName, strategyChoice),
@@ -43,8 +42,12 @@ export const experimentSchema = z.strictObject({
   mixGuarantees: z.boolean().default(false),
 });
 
+/** What a definition may hold, for configuration files: see {@link ExperimentDefinition}. Unknown keys are refused. */
+export const experimentSchema: z.ZodType = definitionSchema;
+
 /** Options of {@link defineExperiment}, `engine.experiment` and the `experiments` of a configuration file. */
 export interface ExperimentDefinition {
+  /** Echoed in results. */
   readonly name: string;
   /** Echoed in results and stored with every trial. Change it when an arm changes; trials of other versions are not analysed together. Default `'1'`. */
   readonly version?: string;
@@ -84,6 +87,7 @@ export interface ExperimentDefinition {
   readonly minimum?: number;
   /** `decided`: `run` ends when every comparison has a verdict. Default `never`: all prompts are run. */
   readonly stop?: 'never' | 'decided';
+  /** What stops an arm by itself. */
   readonly guardrails?: {
     /** Largest relative increase before an arm is stopped, or false. Default 0.5. */
     readonly timeToFirstToken?: number | false;
@@ -102,7 +106,7 @@ export interface ExperimentDefinition {
 
 
 /** A definition after defaults and checks. */
-export type ResolvedExperiment = Omit<z.output<typeof experimentSchema>, 'arms' | 'control' | 'metric' | 'weights' | 'salt'> & {
+export type ResolvedExperiment = Omit<z.output<typeof definitionSchema>, 'arms' | 'control' | 'metric' | 'weights' | 'salt'> & {
   readonly arms: ReadonlyMap<string, string | StrategyConfig>;
   readonly control: string;
   readonly treatments: readonly string[];
@@ -119,7 +123,7 @@ export function defineExperiment<const D extends ExperimentDefinition>(definitio
 
 /** @throws ConfigError naming the field, what came and what would do */
 export function resolveExperiment(definition: unknown): ResolvedExperiment {
-  const parsed = parseOptions(experimentSchema, definition, 'an experiment');
+  const parsed = parseOptions(definitionSchema, definition, 'an experiment');
   const arms = new Map(Object.entries(parsed.arms) as [string, string | StrategyConfig][]);
   const names = [...arms.keys()];
   if (names.length < 2) throw new ConfigError(`Experiment "${parsed.name}" has ${names.length} arm${names.length === 1 ? '' : 's'}; a comparison needs two at least, such as { plain: 'off', other: { name: … } }.`);

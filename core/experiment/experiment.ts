@@ -12,9 +12,11 @@ import type { Trial } from './trial.js';
 
 /** What an experiment needs of an engine. */
 export interface ExperimentHost {
+  /** Starts a request. */
   generate(request: GenerateRequest): Run;
   /** Loads a strategy and says what its verifier promises. */
   guaranteeOf(strategy: string | StrategyConfig): Promise<Guarantee>;
+  /** What a strategy would have had accepted on a text that another wrote. */
   shadow(request: ShadowRequest): Promise<ShadowScore>;
 }
 
@@ -30,13 +32,19 @@ export interface ExperimentRequest extends Omit<GenerateRequest, 'strategy'> {
 
 /** A prompt that `run` uses; every one is its own unit. */
 export interface ExperimentPrompt {
+  /** Its name in trials and reports. */
   readonly id: string;
+  /** The prompt as text. */
   readonly text?: string;
+  /** Instead of `text`; taken as they are, no token is added. */
   readonly tokens?: Int32Array | readonly number[];
+  /** For the breakdown of the report. */
   readonly category?: string;
 }
 
+/** Options of `run`. */
 export interface ExperimentRunOptions {
+  /** Ends the run at the next commit; `run` rejects with its reason, and what was measured stays. */
   readonly signal?: AbortSignal;
   /** `switchback`: rounds of slices, one of each arm. Default: the horizon of the experiment. */
   readonly rounds?: number;

@@ -7,7 +7,9 @@ import type { Trial } from './trial.js';
 
 /** Why an arm gets no more requests. */
 export interface Stop {
+  /** Which one. */
   readonly guardrail: 'timeToFirstToken' | 'interTokenP99' | 'faults' | 'bypasses' | 'identity';
+  /** What the arm did, in words. */
   readonly reason: string;
   /** Requests that the arm had had. */
   readonly afterTrials: number;

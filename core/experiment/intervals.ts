@@ -3,7 +3,9 @@ import type { Estimate } from './effect.js';
 
 /** A relative change: 0.05 is 5 % more than the control. Bounds may be -1 (nothing is left) and Infinity (no bound yet). */
 export interface Interval {
+  /** -1 or more. */
   readonly low: number;
+  /** Infinity: no bound yet. */
   readonly high: number;
 }
 

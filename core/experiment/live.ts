@@ -44,7 +44,7 @@ export class LiveTraffic {
       return this.started({ ...full, strategy: this.experiment.arms.get(deal.arm)!, signal }, deal);
     };
     const onCommit = ({ at, tokens }: { readonly at: number; readonly tokens: number }): void => {
-      if (at < deal.window.from || at > deal.window.to) return;
+      if (this.experiment.design !== 'switchback' || at < deal.window.from || at > deal.window.to) return;
       this.ledger.timedTokens += tokens;
       if ([...this.active].some(([arm, count]) => arm !== deal.arm && count > 0)) this.ledger.overlappedTokens += tokens;
     };

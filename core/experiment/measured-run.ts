@@ -18,8 +18,11 @@ export interface Measured {
 
 /** What an experiment says of itself in a result. */
 export interface ExperimentTag {
+  /** Of the experiment. */
   readonly name: string;
+  /** Of the experiment. */
   readonly version: string;
+  /** The arm that served the request. */
   readonly arm: string;
   /** Whether the arm was not dealt by the experiment: the request asked for it, or it stands in for an arm that was stopped. */
   readonly isForced: boolean;

@@ -1,21 +1,25 @@
 import type { Trial } from './trial.js';
 
 /** What arms are compared by. */
-export const METRIC_NAMES = ['tokensPerSecond', 'timeToFirstTokenMs', 'interTokenP99Ms', 'acceptanceLength', 'acceptanceRate'] as const;
+export type MetricName = 'tokensPerSecond' | 'timeToFirstTokenMs' | 'interTokenP99Ms' | 'acceptanceLength' | 'acceptanceRate';
 
-export type MetricName = (typeof METRIC_NAMES)[number];
+export const METRIC_NAMES = ['tokensPerSecond', 'timeToFirstTokenMs', 'interTokenP99Ms', 'acceptanceLength', 'acceptanceRate'] as const satisfies readonly MetricName[];
 
 /** A ratio: what a trial adds above the line, and below it. What is counted is summed over trials; what is timed is averaged over them on the logarithmic scale. */
 export interface Metric {
+  /** Its name in reports. */
   readonly label: string;
+  /** Of its value; empty for a share. */
   readonly unit: string;
   /** Whether it is about time: then arms may not share passes. */
   readonly isLatency: boolean;
+  /** Whether more of it is good. */
   readonly isHigherBetter: boolean;
   /** Numerator and denominator of one trial; undefined where the trial says nothing about it. */
   terms(trial: Trial): readonly [number, number] | undefined;
 }
 
+/** Every metric by its name. */
 export const METRICS: Readonly<Record<MetricName, Metric>> = {
   tokensPerSecond: {
     label: 'decoding speed', unit: 'tokens/s', isLatency: true, isHigherBetter: true,

@@ -3,7 +3,7 @@ import { iterate } from '../decode.js';
 import { ConfigError } from '../errors.js';
 import { EngineEmitter } from '../events.js';
 import { type GenerateOptions, type GenerateRequest, parseGenerateRequest } from '../options.js';
-import { Run } from '../run.js';
+import { Run, type RunStats } from '../run.js';
 import type { BoundVerifier, StrategyInstance } from '../strategy-instance.js';
 import type { StrategyLoader } from '../strategy-loader.js';
 import type { StrategyConfig } from '../strategy.js';
@@ -21,6 +21,7 @@ export interface ShadowRequest extends Omit<GenerateRequest, 'n' | 'trace' | 'si
 
 /** One iteration that the strategy would have had. Nodes are numbered as in a trace: absent ones and probes have no number. */
 export interface ShadowBlock {
+  /** Of the nodes, the root first. */
   readonly tokens: readonly number[];
   /** Node numbers; -1 for the root. */
   readonly parents: readonly number[];
@@ -32,15 +33,8 @@ export interface ShadowBlock {
 
 /** What a strategy would have had accepted on a text that it did not serve. */
 export interface ShadowScore {
-  readonly stats: {
-    readonly iterations: number;
-    readonly drafted: number;
-    readonly accepted: number;
-    /** Tokens per iteration. */
-    readonly acceptanceLength: number;
-    readonly faults: number;
-    readonly bypassed: number;
-  };
+  /** Counts, as in `RunStats`. */
+  readonly stats: Pick<RunStats, 'iterations' | 'drafted' | 'accepted' | 'acceptanceLength' | 'faults' | 'bypassed'>;
   /** As a trace has them: without the pass that ends the prompt, where nothing was drafted in it. */
   readonly blocks: readonly ShadowBlock[];
   /** Rows that the target computed for it: none for a strategy that looks at tokens alone, the text for one that wants hidden states, all drafts for one that asks for the target's choices. */
