@@ -60,7 +60,7 @@ function memoryInWords({ memory: { weights, kvPerToken }, storedDtype }: Inspect
   return [`memory: ${own} (as stored${storedDtype === 'f16' ? ' in f16' : ''}): ${line(own)}`, `        ${other}: ${line(other)}`];
 }
 
-function besides({ ignored, eosTokenIds }: InspectedModel): string[] {
+function besides({ ignored, eosTokenIds, generation }: InspectedModel): string[] {
   const groups = new Map<string, number>();
   for (const name of ignored) {
     const group = `${name.replace(/\.\d.*$|\.[^.]*$/, '')}.*`;
@@ -69,6 +69,8 @@ function besides({ ignored, eosTokenIds }: InspectedModel): string[] {
   const parts = [...groups].slice(0, 8).map(([group, count]) => `${group} (${count})`);
   return [
     ...(eosTokenIds.length === 0 ? [] : [`end of text: token ${eosTokenIds.join(', ')}`]),
+    ...(Object.keys(generation.defaults).length === 0 ? [] : [`defaults by generation_config.json: ${Object.entries(generation.defaults).map(([name, value]) => `${name} ${String(value)}`).join(', ')}`]),
+    ...(generation.ignored.length === 0 ? [] : [`of generation_config.json not implemented: ${generation.ignored.join(', ')}`]),
     ...(parts.length === 0 ? [] : [`beside the model, not used by it: ${parts.join(', ')}${groups.size > 8 ? ', …' : ''}`]),
   ];
 }

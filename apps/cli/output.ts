@@ -8,9 +8,10 @@ export function endQuietlyOnClosedPipe(): void {
   }
 }
 
-/** One object as JSON. Seeds beyond 2^53 become decimal strings, which `--seed` reads too. */
+/** One object as JSON. Seeds beyond 2^53 become decimal strings, which `--seed` reads too; -Infinity, which JSON has not, "-inf". */
 export function toJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, (_key, field: unknown) => {
+    if (field === -Infinity) return '-inf';
     if (typeof field !== 'bigint') return field;
     return field <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(field) : field.toString();
   }, indent);

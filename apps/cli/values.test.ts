@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { expect, it } from 'vitest';
-import { decimal, integer, seed, strategies, strategy, tokenIds } from './values.js';
+import { collectBias, decimal, integer, seed, strategies, strategy, tokenIds } from './values.js';
 
 function refused(parse: (text: string) => unknown, ...texts: readonly string[]): void {
   for (const text of texts) expect(() => parse(text), JSON.stringify(text)).toThrow(InvalidArgumentError);
@@ -21,6 +21,11 @@ it('numbers are finite and in range', () => {
   refused(decimal(0), 'NaN', 'Infinity', '-0.1', '', 'warm');
   refused(decimal(0, 1, { above: true }), '0', '1.01');
   expect(() => decimal(0, 1, { above: true })('0')).toThrow('Expected a number above 0 to 1.');
+});
+
+it('biases are collected by token', () => {
+  expect(collectBias('13=-inf', collectBias('7 = 2.5', { 13: 1 }))).toEqual({ 7: 2.5, 13: -Infinity });
+  refused((text) => collectBias(text, undefined), '13', '=2', 'the=2', '13=much', '13=Infinity', '-1=2', '13=');
 });
 
 it('seeds reach 2^64 - 1 without loss', () => {

@@ -47,6 +47,14 @@ export function collect(text: string, previous: readonly string[] | undefined): 
   return [...(previous ?? []), text];
 }
 
+/** Repeated `id=bias` as one object; a token that is named twice has the last bias. */
+export function collectBias(text: string, previous: Readonly<Record<number, number>> | undefined): Record<number, number> {
+  const [, token, bias] = /^\s*(\d{1,10})\s*=\s*(\S+)\s*$/.exec(text) ?? [];
+  const value = bias !== undefined && /^-inf(inity)?$/i.test(bias) ? -Infinity : Number(bias);
+  if (token === undefined || Number.isNaN(value) || value === Infinity) throw new InvalidArgumentError('Expected a token id and a number or -inf, such as 13=-2.5.');
+  return { ...previous, [Number(token)]: value };
+}
+
 /** `off`, a name or module, a JSON object, or `@file` with either. */
 export function strategy(text: string): string | StrategyConfig {
   return text.startsWith('@') ? strategyChoice(readText(text.slice(1)).trim(), text.slice(1)) : strategyChoice(text.trim(), 'the value');

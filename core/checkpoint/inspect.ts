@@ -6,6 +6,7 @@ import { CheckpointError, ForetokenError } from '../errors.js';
 import { fittingStrategies, type StrategyFit } from '../strategy-fit.js';
 import { loadTokenizer, missingTokenizer } from '../tokenizer/tokenizer.js';
 import { describeCheckpoint, type Checkpoint, type DescribedCheckpoint } from './checkpoint.js';
+import type { GenerationConfig } from './generation-config.js';
 import { readJsonFileIfPresent } from './json-file.js';
 import { kvMemoryPerToken, weightMemory } from './model-memory.js';
 import { DTYPE_BITS } from './safetensors.js';
@@ -52,6 +53,8 @@ export interface InspectedModel {
   /** Stored tensors that the model does not use. */
   readonly ignored: readonly string[];
   readonly eosTokenIds: readonly number[];
+  /** Defaults of requests by generation_config.json, and what of it is not implemented. */
+  readonly generation: GenerationConfig;
   /** Bytes, by the number type asked for. */
   readonly memory: {
     readonly weights: Readonly<Record<'f32' | 'bf16', number>>;
@@ -109,12 +112,12 @@ function inspectModel(checkpoint: Checkpoint, problems: string[], notes: string[
   }
   problems.push(...faults);
   if (described === undefined) return undefined;
-  const { description, tensors, ignored, storedDtype, eosTokenIds } = described;
+  const { description, tensors, ignored, storedDtype, eosTokenIds, generation } = described;
   const beyond = eosTokenIds.filter((id) => id >= description.vocabSize);
   if (beyond.length > 0) problems.push(`the end token ${beyond.join(', ')} is outside the vocabulary of ${description.vocabSize}`);
   const by = (bytes: (dtype: 'f32' | 'bf16') => number): Record<'f32' | 'bf16', number> => ({ f32: bytes('f32'), bf16: bytes('bf16') });
   const memory = { weights: by((dtype) => weightMemory(description, tensors, dtype)), kvPerToken: by((dtype) => kvMemoryPerToken(description, dtype)) };
-  return { architecture: nameOf(checkpoint.config), description, storedDtype, ignored, eosTokenIds, memory };
+  return { architecture: nameOf(checkpoint.config), description, storedDtype, ignored, eosTokenIds, generation, memory };
 }
 
 function describeAll(checkpoint: Checkpoint, faults: string[]): DescribedCheckpoint | undefined {

@@ -82,6 +82,21 @@ describe('foretoken generate', () => {
     expect(stopped.tokens.length).toBeLessThan(24);
   });
 
+  it('takes penalties, biases and minimum lengths, and prints log-probabilities and the prompt', async () => {
+    const plain = await generated(PROMPT);
+    const first = plain.tokens[0]!;
+    const { code, stdout, stderr } = await cli(['generate', PROMPT, ...SHORT, '--json', '--logit-bias', `${first}=-inf`, '--repetition-penalty', '1.2', '--presence-penalty', '0.6',
+      '--frequency-penalty', '0.4', '--min-tokens', '5', '--stop-tokens', `${first},${plain.tokens[1]}`, '--logprobs', '2', '--logprob-stage', 'processed', '--echo']);
+    expect(code, stderr).toBe(0);
+    const { text, tokens, sampling, logprobs } = JSON.parse(stdout) as Printed & { sampling: object; logprobs: { token: number; logprob: number; top: object[] }[] };
+    expect(text.startsWith(PROMPT)).toBe(true);
+    expect(tokens).not.toContain(first);
+    expect(sampling).toMatchObject({ repetitionPenalty: 1.2, presencePenalty: 0.6, frequencyPenalty: 0.4, minTokens: 5, logitBias: { [first]: '-inf' }, fromModel: [] });
+    expect(logprobs.map(({ token }) => token)).toEqual(tokens);
+    const refused = await cli(['generate', PROMPT, '--logprobs', '2']);
+    expect([refused.code === 0, refused.stderr]).toEqual([false, expect.stringContaining('--json only')]);
+  });
+
   it('takes token ids as they are', async () => {
     const { usage, tokens } = await generated('--prompt-tokens', '0,5,9');
     expect(usage.promptTokens).toBe(3);
