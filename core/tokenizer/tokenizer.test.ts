@@ -69,7 +69,7 @@ describe('a folder', () => {
     expect(await loadTokenizer(sentencePiece)).toBeUndefined();
     expect(await vocabularyFingerprint(empty)).toBeUndefined();
     expect(await missingTokenizer(empty)).toMatch(/tokenizer\.json does not exist.*promptTokens/);
-    expect(await missingTokenizer(sentencePiece)).toMatch(/tokenizer\.model is a SentencePiece model.*tokenizer\.json/);
+    expect(await missingTokenizer(sentencePiece)).toMatch(/tokenizer\.model is no SentencePiece model.*tokenizer\.json/);
   });
 
   it('with a broken or unsupported tokenizer is refused, naming the file and the fault', async () => {

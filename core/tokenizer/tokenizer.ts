@@ -1,11 +1,12 @@
-// Text to tokens and back, over `@huggingface/tokenizers`. Deliberately absent: chat templates, truncation, padding, tokenizer.model files.
-import { access, readFile } from 'node:fs/promises';
+// Text to tokens and back, over `@huggingface/tokenizers`. Deliberately absent: chat templates, truncation, padding.
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { TokenizerError } from '../errors.js';
 import { bytesOfPiece, decodesBytes, unmappedBytes } from './byte-level.js';
 import { ByteDetokenizer, type Detokenizer, WindowDetokenizer } from './detokenizer.js';
 import { type TokenizerJson, fingerprintOf } from './fingerprint.js';
+import { convertSentencePiece } from './sentencepiece.js';
 import { checkSupported } from './supported.js';
 
 /** The tokenizer of one model folder. Immutable and shared by all requests. */
@@ -108,17 +109,15 @@ export class Tokenizer {
 }
 
 /**
- * The tokenizer of a model folder (`tokenizer.json`, and `tokenizer_config.json` where there is one).
+ * The tokenizer of a model folder: `tokenizer.json`, or else the SentencePiece model `tokenizer.model`, and `tokenizer_config.json` where there is one.
  *
- * @returns undefined when the folder has no `tokenizer.json`: such a model works token in, token out; {@link missingTokenizer} says why text does not
+ * @returns undefined when the folder has neither, or one of a kind that is not converted: such a model works token in, token out; {@link missingTokenizer} says why text does not
  * @throws TokenizerError naming the file and its fault
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer | undefined> {
-  const file = join(folder, 'tokenizer.json');
-  const json = await readJson(file);
-  if (json === undefined) return undefined;
-  const config = (await readJson(join(folder, 'tokenizer_config.json')) ?? {}) as TokenizerConfig;
-  checkSupported(json, file);
+  const found = await readTokenizer(folder);
+  if (found === undefined || 'why' in found) return undefined;
+  const { json, config, file } = found;
   try {
     return new Tokenizer(new HuggingFaceTokenizer(completed(json), config), json, config, file);
   } catch (error) {
@@ -130,23 +129,45 @@ function unusable(file: string, error: unknown): TokenizerError {
   return new TokenizerError(`${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
 }
 
-/** Fingerprint of a folder's tokenizer without building it (see {@link Tokenizer.fingerprint}); undefined without a `tokenizer.json`. */
+/** Fingerprint of a folder's tokenizer without building it (see {@link Tokenizer.fingerprint}); undefined where {@link loadTokenizer} finds none. */
 export async function vocabularyFingerprint(folder: string): Promise<string | undefined> {
-  const file = join(folder, 'tokenizer.json');
-  const json = await readJson(file);
-  if (json === undefined) return undefined;
-  checkSupported(json, file);
-  return fingerprintOf(json);
+  const found = await readTokenizer(folder);
+  return found === undefined || 'why' in found ? undefined : fingerprintOf(found.json);
 }
 
 /** Why there is no text in a folder for which {@link loadTokenizer} found nothing, and what to do: the message of the error once text is asked for. */
 export async function missingTokenizer(folder: string): Promise<string> {
-  const file = join(folder, 'tokenizer.json'), sentencePiece = join(folder, 'tokenizer.model');
+  const file = join(folder, 'tokenizer.json');
   const remedy = 'or give `promptTokens` instead of a prompt, and no stop strings';
-  const hasOther = await access(sentencePiece).then(() => true, () => false);
-  if (!hasOther) return `${file} does not exist, so this model has no text: add the file, ${remedy}.`;
-  return `${sentencePiece} is a SentencePiece model, which is not read: save the tokenizer as ${file} (in Python: ` +
+  const found = await readTokenizer(folder);
+  if (found === undefined || !('why' in found)) return `${file} does not exist, so this model has no text: add the file, ${remedy}.`;
+  return `${found.why}, and is not read. Save the tokenizer as ${file} (in Python: ` +
     `AutoTokenizer.from_pretrained(folder, use_fast=True).save_pretrained(folder)), ${remedy}.`;
+}
+
+interface Found {
+  readonly json: TokenizerJson;
+  readonly config: TokenizerConfig;
+  /** Where the pieces come from. */
+  readonly file: string;
+}
+
+async function readTokenizer(folder: string): Promise<Found | { readonly why: string } | undefined> {
+  const file = join(folder, 'tokenizer.json'), older = join(folder, 'tokenizer.model');
+  const json = await readJson(file);
+  const bytes = json === undefined ? await readIfThere(older) : undefined;
+  if (json === undefined && bytes === undefined) return undefined;
+  const config = (await readJson(join(folder, 'tokenizer_config.json')) ?? {}) as TokenizerConfig;
+  if (json !== undefined) {
+    checkSupported(json, file);
+    return { json, config, file };
+  }
+  try {
+    return { json: convertSentencePiece(bytes!, older, config.add_bos_token !== false), config, file: older };   // one of the two was read
+  } catch (error) {
+    if (error instanceof TokenizerError) return { why: error.message };
+    throw error;
+  }
 }
 
 interface TokenizerConfig {
@@ -168,14 +189,18 @@ function contentOf(token: unknown): string | undefined {
   return typeof content === 'string' ? content : undefined;
 }
 
-async function readJson(file: string): Promise<TokenizerJson | undefined> {
-  let text: string;
+async function readIfThere(file: string): Promise<Buffer | undefined> {
   try {
-    text = await readFile(file, 'utf8');
+    return await readFile(file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new TokenizerError(`${file} cannot be read: ${(error as Error).message}`, { cause: error });
   }
+}
+
+async function readJson(file: string): Promise<TokenizerJson | undefined> {
+  const text = (await readIfThere(file))?.toString('utf8');
+  if (text === undefined) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(text);
