@@ -11,7 +11,7 @@ export interface ForestRow {
   readonly isMain?: boolean;
 }
 
-const FOREST = { width: 860, left: 250, right: 150, row: 34, top: 30 };
+const FOREST = { width: 860, left: 286, right: 130, row: 34, top: 30 };
 const PATH = { width: 860, height: 260, left: 64, right: 24, top: 16, bottom: 38 };
 
 /** Effects with their intervals, one row each, on one axis with the smallest effect of interest shaded. */

@@ -1,6 +1,6 @@
 import { mean } from 'simple-statistics';
 import { ConfigError } from '../errors.js';
-import { compare, pathOf } from './compare.js';
+import { compare, jointConfidence, pathOf } from './compare.js';
 import { type ResolvedExperiment, resolveExperiment } from './definition.js';
 import { chiSquareTail } from './distributions.js';
 import { METRIC_NAMES, METRICS, type MetricName } from './metrics.js';
@@ -24,7 +24,7 @@ export function analyse(record: ExperimentRecord): ExperimentReport {
   const stranger = record.trials.find(({ arm }) => !experiment.arms.has(arm));
   if (stranger !== undefined) throw new ConfigError(`A trial names the arm "${stranger.arm}"; experiment "${name}" has ${[...experiment.arms.keys()].join(', ')}.`);
   const trials = record.trials.filter((trial) => trial.version === version);
-  const together = 1 - (1 - confidence) / treatments.length;
+  const together = jointConfidence(experiment);
   const comparisons = treatments.map((arm) => compare(experiment, trials, metric, arm, together));
   const others = METRIC_NAMES.filter((other) => other !== metric && (METRICS[other].isLatency ? design === 'paired' || design === 'switchback' : true));
   const sampleRatio = design === 'request' ? ratioOf(experiment, trials) : undefined;

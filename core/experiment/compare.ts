@@ -8,6 +8,11 @@ import type { Trial } from './trial.js';
 
 const MOST_POINTS = 200;
 
+/** Confidence of each of several comparisons that are to hold together (Bonferroni). */
+export function jointConfidence({ confidence, treatments }: ResolvedExperiment): number {
+  return 1 - (1 - confidence) / treatments.length;
+}
+
 /** One metric of one arm against the control. */
 export function compare(experiment: ResolvedExperiment, trials: readonly Trial[], metric: MetricName, arm: string, confidence: number): Comparison {
   const { estimate, clusters } = estimateOf(experiment, trials, metric, arm);

@@ -1,4 +1,5 @@
 import { analyse } from './analyse.js';
+import { compare, jointConfidence } from './compare.js';
 import type { ExperimentDefinition, ResolvedExperiment } from './definition.js';
 import { brokenGuardrail, type Stop } from './guardrails.js';
 import type { ExperimentRecord, ExperimentReport } from './report.js';
@@ -51,6 +52,7 @@ export class Ledger {
     const treatments = this.running.filter((arm) => arm !== this.experiment.control);
     if (treatments.length === 0) return true;
     if (this.experiment.stop === 'never') return false;
-    return this.report().comparisons.every(({ arm, verdict }) => this.stopped.has(arm) || verdict !== 'not enough data');
+    const { metric } = this.experiment;
+    return treatments.every((arm) => compare(this.experiment, this.trials, metric, arm, jointConfidence(this.experiment)).verdict !== 'not enough data');
   }
 }
