@@ -271,8 +271,11 @@ export function parseOptions<T extends z.ZodType>(schema: T, input: unknown, wha
 
 function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   let inner: unknown = schema;
-  for (const key of path) inner = unwrap((unwrap(inner) as { shape?: Record<PropertyKey, unknown> }).shape?.[key]);
-  return Object.keys((unwrap(inner) as { shape?: object }).shape ?? {});
+  for (const key of path) {
+    const { shape, valueType } = unwrap(inner) as { shape?: Record<PropertyKey, unknown>; valueType?: unknown };   // an object or a record
+    inner = unwrap(shape?.[key] ?? valueType);
+  }
+  return Object.keys((unwrap(inner) as { shape?: object } | undefined)?.shape ?? {});
 }
 
 /** Looks through `.optional()` and `.default()`. */

@@ -1,8 +1,7 @@
-import { join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { existsSync, readdirSync } from 'node:fs';
-import { createJiti } from 'jiti';
-import { ConfigError, ForetokenError, StrategyNotFoundError, StrategyVersionError, suggestion } from './errors.js';
+import { ConfigError, StrategyVersionError } from './errors.js';
+import { defaultExport, importPlugin } from './modules.js';
 import type { Strategy } from './strategy.js';
 
 /** The version of the plugin interface that this package speaks. */
@@ -16,7 +15,7 @@ export class StrategyRegistry {
   private readonly plugins: ReadonlyMap<string, Strategy>;
 
   constructor(plugins: readonly Strategy[]) {
-    this.plugins = new Map(plugins.map((plugin) => [plugin.name, checked(plugin, plugin.name)]));
+    this.plugins = new Map(plugins.map((plugin) => [plugin.name, checkedStrategy(plugin, plugin.name)]));
   }
 
   /** Names that need no module: plugins, then shipped strategies. */
@@ -28,8 +27,8 @@ export class StrategyRegistry {
     const plugin = this.plugins.get(name);
     if (plugin !== undefined) return plugin;
     const shipped = shippedModule(name);
-    if (shipped !== undefined) return checked(defaultExport(await import(/* @vite-ignore */ shipped)), name);
-    return checked(defaultExport(await importModule(name, this.names())), name);
+    if (shipped !== undefined) return checkedStrategy(defaultExport(await import(/* @vite-ignore */ shipped)), name);
+    return checkedStrategy(await importPlugin(name, this.names()), name);
   }
 }
 
@@ -47,34 +46,8 @@ function shippedModule(name: string): string | undefined {
   return existsSync(fileURLToPath(url)) ? url.href : undefined;
 }
 
-/** Modules may be TypeScript, and see this very package as `foretoken` wherever they lie. */
-async function importModule(name: string, known: readonly string[]): Promise<unknown> {
-  const isPath = /^(\.{0,2}\/|file:|[A-Za-z]:[\\/])/.test(name);
-  const specifier = isPath && !name.startsWith('file:') ? resolve(name) : name;
-  if (isPath && !name.startsWith('file:') && !existsSync(specifier)) {
-    throw new StrategyNotFoundError(`There is no strategy file at ${specifier} (from "${name}"); give a path to a module that exports a strategy.`);
-  }
-  const jiti = createJiti(pathToFileURL(join(process.cwd(), 'foretoken.config.js')).href, {
-    fsCache: false,
-    virtualModules: { foretoken: await import('./index.js'), 'foretoken/testing': await import('./testing/index.js'), zod: await import('zod') },
-  });
-  try {
-    return await jiti.import(specifier);
-  } catch (cause) {
-    if (ForetokenError.isInstance(cause)) throw cause;
-    const isMissing = !isPath && typeof cause === 'object' && cause !== null && 'code' in cause && ['MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND'].includes(String(cause.code));
-    if (isMissing) {
-      throw new StrategyNotFoundError(`No strategy "${name}"${suggestion(name, ['off', ...known])} A strategy of your own is named by its path (./my-strategy.ts) or by its installed package.`, { cause });
-    }
-    throw new ConfigError(`The strategy module "${name}" does not load: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-  }
-}
-
-function defaultExport(module: unknown): unknown {
-  return typeof module === 'object' && module !== null && 'default' in module ? module.default : module;
-}
-
-function checked(value: unknown, name: string): Strategy {
+/** @throws ConfigError, StrategyVersionError where what a plugin exports is no strategy for this package */
+export function checkedStrategy(value: unknown, name: string): Strategy {
   const strategy = value as Partial<Strategy> | null | undefined;
   const lacking = (['name', 'version', 'options', 'plan', 'create'] as const).filter((field) => strategy?.[field] === undefined);
   if (typeof strategy !== 'object' || strategy === null || lacking.length > 0) {

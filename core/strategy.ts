@@ -116,6 +116,26 @@ export interface StrategyConfig {
   readonly [option: string]: unknown;
 }
 
+/**
+ * Options of strategies by name, for typed configuration. A package with a strategy adds its own by declaration merging:
+ *
+ * @example
+ * declare module 'foretoken' {
+ *   interface StrategyOptions { 'foretoken-strategy-x': { length?: number } }
+ * }
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
+export interface StrategyOptions {}
+
+/** A strategy whose options are known, by its name. */
+export type TypedStrategy = { [N in keyof StrategyOptions & string]: { readonly name: N; readonly verifier?: StrategyConfig['verifier'] } & StrategyOptions[N] }[keyof StrategyOptions & string];
+
+/** A strategy named by the path of its module, whose options are known at run time only. */
+export type PathStrategy = StrategyConfig & { readonly name: `./${string}` | `../${string}` | `/${string}` | `file:${string}` };
+
+/** A choice of strategy in a configuration: a name, `'off'`, or options beside a name. */
+export type StrategyChoice = string | ([keyof StrategyOptions] extends [never] ? StrategyConfig : TypedStrategy | PathStrategy);
+
 /** A way of drafting: what it needs (`plan`) and what makes it run (`create`). */
 export interface Strategy<O extends object = Record<string, unknown>> {
   readonly name: string;

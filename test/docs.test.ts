@@ -36,9 +36,9 @@ describe.each(pages.filter((page) => blocksOf(page).length > 0))('%s', (page) =>
 
   function run({ language, code }: Block, i: number): void {
     if (language === 'sh') return runLines(code);
+    const named = /^(?:\/\/|#) ([\w.-]+\.(?:ts|yaml))\n/.exec(code)?.[1];
+    if (named !== undefined) return writeFileSync(join(folder, named), code);   // a module or a configuration that later blocks use
     expect(language).toBe('ts');
-    const named = /^\/\/ ([\w-]+\.ts)\n/.exec(code)?.[1];
-    if (named !== undefined) return writeFileSync(join(folder, named), code);   // a module that later blocks use
     const file = join(folder, `block-${i}.mjs`);
     writeFileSync(file, ts.transpileModule(code, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } }).outputText);
     expectSuccess(process.execPath, [file]);

@@ -2,15 +2,16 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import type { StrategyConfig } from '../../core/index.js';
-import { addEngineFlags, type EngineFlags, engineOptions, modelOf, shortPath } from './engine-flags.js';
+import { addEngineFlags, type EngineFlags, shortPath } from './engine-flags.js';
 import { EXIT } from './errors.js';
-import { addRequestFlags, type RequestFlags, requestOptions } from './generate.js';
+import { addRequestFlags, type RequestFlags } from './request-flags.js';
+import { addConfigFlags, type ConfigFlags, configured } from './configuration.js';
 import { interruptible } from './interrupt.js';
 import { toJson } from './output.js';
 import { packageRoot, packageVersion } from './package.js';
 import { integer, strategies } from './values.js';
 
-interface BenchFlags extends EngineFlags, RequestFlags {
+interface BenchFlags extends ConfigFlags, EngineFlags, RequestFlags {
   readonly strategies?: readonly (string | StrategyConfig)[];
   readonly prompts?: readonly string[];
   readonly count?: number;
@@ -28,21 +29,21 @@ export function addBenchCommand(program: Command): void {
     .option('--count <n>', 'how many of them, spread over each file', integer(1))
     .option('--passes <n>', 'times over all prompts, every other one in reverse order', integer(1), 2)
     .option('--json <file>', 'write all measurements, with the machine and versions');
-  addEngineFlags(addRequestFlags(command)).action(runBench);
+  addEngineFlags(addConfigFlags(addRequestFlags(command))).action(runBench);
 }
 
 async function runBench(flags: BenchFlags): Promise<void> {
-  const { model, isDemo } = modelOf(flags);
+  const { engine: options, isDemo } = await configured(flags, { engine: { maxSequences: 1 }, request: { maxTokens: DEFAULT_MAX_TOKENS } });
+  const { model, request = {} } = options;
   const [{ bench, labelOf }, { BUILT_IN_PROMPTS, readPrompts }, { benchTable, partsTable }, { ProgressBar }, { machineOf }, { createEngine }] = await Promise.all([
     import('../bench/bench.js'), import('../bench/prompts.js'), import('../bench/table.js'), import('../bench/progress.js'), import('../bench/machine.js'), import('../../core/index.js'),
   ]);
   const prompts = flags.prompts === undefined ? BUILT_IN_PROMPTS.slice(0, flags.count) : flags.prompts.flatMap((file) => readPrompts(file, flags.count));
   const compared = flags.strategies ?? defaultStrategies(isDemo);
-  const request = { ...requestOptions(flags), maxTokens: flags.maxTokens ?? DEFAULT_MAX_TOKENS };
   if (isDemo) process.stderr.write(`No --model: using the demo model, ${shortPath(model)}.\n`);
   const progress = new ProgressBar();
   await interruptible(async (signal) => {
-    await using engine = await createEngine({ maxSequences: 1, ...engineOptions(flags), model });
+    await using engine = await createEngine({ ...options, strategy: 'off' });
     const onProgress = (done: number, total: number, label: string) => progress.show(done, total, label);
     const arms = await bench(engine, { prompts, strategies: compared, passes: flags.passes, request, signal, onProgress }).finally(() => progress.clear());
     process.stdout.write(`${benchTable(arms)}\n\n${partsTable(arms)}\n`);

@@ -38,7 +38,8 @@ function inFlags(message: string): string {
   return message.replace(/`(\w+)`/g, (quoted, option: string) => FLAGS[option] ?? quoted);
 }
 
-const FLAGS: Readonly<Record<string, string>> = {
+/** Flags of options whose names differ by more than their spelling. */
+export const FLAGS: Readonly<Record<string, string>> = {
   maxTokensPerSequence: '--context', maxSequences: '--max-sequences', promptTokens: '--prompt-tokens', maxTokens: '--max-tokens', topK: '--top-k', topP: '--top-p', minP: '--min-p',
   proposeBudgetMs: '--propose-budget', instructionSet: '--instruction-set', prefillChunk: '--prefill-chunk', kvDtype: '--kv-dtype', ignoreEos: '--ignore-eos',
 };

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import type { Engine, ExperimentDefinition, ExperimentReport, MetricName, StrategyConfig } from '../../core/index.js';
 import { addEngineFlags, type EngineFlags, engineOptions, modelOf, shortPath } from './engine-flags.js';
 import { EXIT, UsageError } from './errors.js';
-import { addRequestFlags, type RequestFlags, requestOptions } from './generate.js';
+import { addRequestFlags, type RequestFlags, requestOptions } from './request-flags.js';
 import { interruptible } from './interrupt.js';
 import { toJson } from './output.js';
 import { packageVersion } from './package.js';

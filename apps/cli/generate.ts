@@ -2,35 +2,16 @@ import { writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import type { GenerateRequest, LogprobStage, Run, RunResult, StrategyConfig } from '../../core/index.js';
 import { toTraceFile } from '../trace/trace-file.js';
-import { addEngineFlags, type EngineFlags, engineOptions, modelOf, shortPath, withDraft } from './engine-flags.js';
+import { addConfigFlags, type ConfiguredFlags, configured } from './configuration.js';
+import { addEngineFlags, shortPath } from './engine-flags.js';
 import { interruptible } from './interrupt.js';
 import { toJson } from './output.js';
 import { readPrompt } from './prompt.js';
+import { addRequestFlags } from './request-flags.js';
 import { statsLine } from './stats-line.js';
-import { collect, collectBias, decimal, integer, seed, strategy, tokenIds } from './values.js';
+import { integer, strategy, tokenIds } from './values.js';
 
-/** Flags of one request, shared by `generate` and `bench`. */
-export interface RequestFlags {
-  readonly maxTokens?: number;
-  readonly temperature?: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly minP?: number;
-  readonly repetitionPenalty?: number;
-  readonly presencePenalty?: number;
-  readonly frequencyPenalty?: number;
-  readonly logitBias?: Readonly<Record<number, number>>;
-  readonly minTokens?: number;
-  readonly seed?: bigint;
-  readonly ignoreEos?: true;
-  readonly stop?: readonly string[];
-  readonly stopTokens?: readonly number[];
-  /** False where it is not to be used. */
-  readonly generationConfig?: boolean;
-}
-
-interface GenerateFlags extends EngineFlags, RequestFlags {
-  readonly strategy?: string | StrategyConfig;
+interface GenerateFlags extends ConfiguredFlags {
   readonly n?: number;
   readonly promptFile?: string;
   readonly promptTokens?: readonly number[];
@@ -56,7 +37,7 @@ export function addGenerateCommand(program: Command): void {
     .option('--prompt-file <file>', 'read the prompt from a file')
     .option('--prompt-tokens <ids>', 'token ids instead of a text, e.g. 1,2,3; no token is added', tokenIds)
     .optionsGroup('Speculation (never changes a token):')
-    .option('-s, --strategy <name|json|@file>', 'strategy by name or module, as a JSON object with options, or in a file; "off": decode plainly', strategy)
+    .option('-s, --strategy <name|json|@file>', 'strategy by name (of the configuration, or one that ships) or module, as a JSON object with options, or in a file; "off": decode plainly', strategy)
     .option('--draft <folder>', 'short for --strategy \'{"name":"draft-target","draft":FOLDER}\'');
   addRequestFlags(command)
     .option('--n <n>', 'samples of the same prompt', integer(1))
@@ -67,50 +48,22 @@ export function addGenerateCommand(program: Command): void {
     .option('--json', 'print one JSON object { text, tokens, finishReason, usage, stats, sampling } and nothing else')
     .option('--trace <file>', 'write every iteration, one JSON object per line: its tree, what was accepted, times; see foretoken trace view')
     .option('--no-stream', 'print the text when it is complete');
-  addEngineFlags(command).action((argument: string | undefined, flags: GenerateFlags) => generate(argument, flags));
-}
-
-export function addRequestFlags(command: Command): Command {
-  return command
-    .optionsGroup('Tokens:')
-    .option('--max-tokens <n>', 'most tokens to generate; default: as many as the context holds', integer(1))
-    .option('--temperature <t>', '0 (default, unless generation_config.json says otherwise): always the most likely token', decimal(0, 100))
-    .option('--top-k <k>', 'keep the k most likely tokens', integer(1))
-    .option('--top-p <p>', 'keep the most likely tokens that together reach this probability', decimal(0, 1, { above: true }))
-    .option('--min-p <p>', 'keep tokens at least this share as likely as the likeliest', decimal(0, 1))
-    .option('--repetition-penalty <p>', 'divide positive and multiply negative logits of tokens in prompt and output', decimal(0, 100, { above: true }))
-    .option('--presence-penalty <p>', 'taken off the logits of tokens in the output, once', decimal(-100, 100))
-    .option('--frequency-penalty <p>', 'taken off the logits of tokens in the output, for each occurrence', decimal(-100, 100))
-    .option('--logit-bias <id=bias>', 'added to the logit of a token; -inf bans it; may be repeated', collectBias)
-    .option('--min-tokens <n>', 'nothing ends the text before it has this many tokens', integer(0))
-    .option('--seed <n>', 'the same seed gives the same tokens; default: drawn, and told in the stats', seed)
-    .option('--stop <text>', 'end before this text; may be repeated', collect)
-    .option('--stop-tokens <ids>', 'end at any of these token ids, e.g. 13,262', tokenIds)
-    .option('--ignore-eos', 'go on after the end token')
-    .option('--no-generation-config', "leave the defaults of the model's generation_config.json aside");
-}
-
-/** Only what was given: the library has the defaults. */
-export function requestOptions(flags: RequestFlags): Partial<Pick<GenerateRequest, keyof RequestFlags>> {
-  const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, logitBias, minTokens, seed, ignoreEos, stop, stopTokens } = flags;
-  const generationConfig = flags.generationConfig === false ? false : undefined;
-  const all = { maxTokens, temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, logitBias, minTokens, seed, ignoreEos, stop, stopTokens, generationConfig };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+  addEngineFlags(addConfigFlags(command)).action((argument: string | undefined, flags: GenerateFlags) => generate(argument, flags));
 }
 
 async function generate(argument: string | undefined, flags: GenerateFlags): Promise<void> {
-  const { model, isDemo } = modelOf(flags);
-  const chosen = withDraft(flags.strategy, flags.draft) ?? (isDemo ? DEMO_STRATEGY : undefined);
   const prompt = await readPrompt({ argument, file: flags.promptFile, tokens: flags.promptTokens });
-  if (isDemo) process.stderr.write(`No --model: using the demo model, ${shortPath(model)}${flags.strategy ?? flags.draft ? '' : `, with ${DEMO_STRATEGY.name}`}.\n`);
+  const { engine: options, isDemo, values } = await configured(flags, { engine: { maxSequences: flags.n ?? 1 } });
+  const isOpen = isDemo && values.some(({ path, origin }) => path === 'strategy' && origin === 'default');
+  if (isDemo) process.stderr.write(`No --model: using the demo model, ${shortPath(options.model)}${isOpen ? `, with ${DEMO_STRATEGY.name}` : ''}.\n`);
   await interruptible(async (signal) => {
     const { ConfigError, createEngine } = await import('../../core/index.js');
     if (flags.logprobs !== undefined && flags.json === undefined) throw new ConfigError('--logprobs: log-probabilities are printed with --json only; add it.');
-    await using engine = await createEngine({ maxSequences: flags.n ?? 1, ...engineOptions(flags), model, ...(chosen === undefined ? {} : { strategy: chosen }) });
+    await using engine = await createEngine(isOpen ? { ...options, strategy: DEMO_STRATEGY } : options);
     signal.throwIfAborted();
     const { ignored } = engine.info.generation;
     if (ignored.length > 0 && flags.generationConfig !== false) process.stderr.write(`Of generation_config.json nothing is done about ${ignored.join(', ')}.\n`);
-    const run = engine.generate({ ...requestOptions(flags), ...outputOptions(flags), ...prompt, trace: flags.trace !== undefined, signal });
+    const run = engine.generate({ ...outputOptions(flags), ...prompt, trace: flags.trace !== undefined, signal });
     const result = await show(run, flags);
     if (flags.trace !== undefined) await writeFile(flags.trace, toTraceFile(result.trace ?? [], engine.hasTokenizer ? (token) => engine.decode([token]) : undefined));
     process.stderr.write(`${statsLine(result, process.stderr.isTTY === true)}\n`);

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { addBenchCommand } from './bench.js';
+import { addConfigCommand } from './config.js';
 import { addConvertCommand } from './convert.js';
 import { addExperimentCommand } from './experiment.js';
 import { addGenerateCommand } from './generate.js';
@@ -20,6 +21,7 @@ export function createProgram(): Command {
   addBenchCommand(program);
   addExperimentCommand(program);
   addStrategiesCommand(program);
+  addConfigCommand(program);
   addTraceCommand(program);
   addInspectCommand(program);
   addConvertCommand(program);
