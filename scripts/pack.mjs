@@ -34,7 +34,7 @@ export function mainManifest({ scripts: _scripts, devDependencies: _dev, optiona
 export function pack(out) {
   const manifest = readJson('package.json');
   const platforms = readJson('npm/platforms.json');
-  stage(join(out, 'foretoken'), mainManifest(manifest, platforms), ['dist', 'models/demo', 'docs', 'LICENSE', 'README.md']);
+  stage(join(out, 'foretoken'), mainManifest(manifest, platforms), ['dist', 'models/demo', 'docs', 'foretoken.schema.json', 'LICENSE', 'README.md']);
   const here = platforms.find(({ os, cpu }) => os === process.platform && cpu === process.arch);
   if (here === undefined) throw new Error(`npm/platforms.json has no ${process.platform}-${process.arch}`);
   const folder = join(out, nativeName(here));
