@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ExperimentDefinition, experimentSchema } from '../experiment/definition.js';
+import { definitionSchema, type ExperimentDefinition } from '../experiment/definition.js';
 import { type EngineOptions, engineSchema, type RequestDefaults, requestDefaultsSchema, strategyChoice } from '../options.js';
 import type { Strategy, StrategyChoice, Verifier } from '../strategy.js';
 
@@ -16,7 +16,7 @@ export const configSchema = z.strictObject({
   strategies: z.record(z.string(), strategyChoice).optional().meta({ description: 'Strategies by names of your own.' }),
   request: requestDefaultsSchema.optional().meta({ description: 'What requests get that say nothing else.' }),
   plugins: z.array(plugin).optional().meta({ description: 'Modules with strategies and verifiers of your own: paths or packages.' }),
-  experiments: z.record(z.string(), experimentSchema.partial({ name: true })).optional().meta({ description: 'Experiments by name; see `foretoken experiment`.' }),
+  experiments: z.record(z.string(), definitionSchema.partial({ name: true })).optional().meta({ description: 'Experiments by name; see `foretoken experiment`.' }),
 });
 
 /** Names of `engine` and of `request`, for flags and environment variables. */

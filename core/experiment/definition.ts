@@ -13,7 +13,8 @@ const armName = z.string().regex(/^[A-Za-z][\w.-]*$/, { error: 'expected an arm 
 const limit = (preset: number) => z.union([z.literal(false), z.number().positive()], { error: 'expected a positive number, or false' }).default(preset);
 const share = (preset: number) => z.number().min(0).max(1).default(preset);
 
-const definitionSchema = z.strictObject({
+/** @internal The same, with its fields. */
+export const definitionSchema = z.strictObject({
   name: z.string().min(1),
   version: z.string().min(1).default('1'),
   arms: z.record(armName, strategyChoice),
