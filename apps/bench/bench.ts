@@ -70,7 +70,7 @@ export async function bench(engine: Pick<Engine, 'generate' | 'events'>, options
     onProgress(done++, total, labelOf(strategy));
     return measure(engine, prompt, {
       ...request, seed: BigInt(request.seed ?? 0) + BigInt(index), strategy,
-      ...(maxTokens === undefined ? {} : { maxTokens }), ...(signal === undefined ? {} : { signal }),
+      ...(maxTokens === undefined ? {} : { maxTokens, minTokens: 0 }), ...(signal === undefined ? {} : { signal }),
     });
   };
   for (const { strategy } of arms) await run(strategy, 0, Math.min(WARM_UP_TOKENS, request.maxTokens ?? WARM_UP_TOKENS));

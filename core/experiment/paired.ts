@@ -44,7 +44,7 @@ async function measured(experiment: ResolvedExperiment, host: ExperimentHost, ar
   return new Promise((resolve, reject) => {
     const start = (left: AbortSignal) => host.generate({
       ...request, ...promptOf(prompt), seed, strategy: arms.get(arm)!, signal: signal === undefined ? left : AbortSignal.any([left, signal]),
-      ...(maxTokens === undefined ? {} : { maxTokens }),
+      ...(maxTokens === undefined ? {} : { maxTokens, minTokens: 0 }),
     } as Parameters<ExperimentHost['generate']>[0]);
     measureRun(Promise.resolve(), start, { name, version, arm, isForced: false }, () => {}, resolve).result.catch(reject);
   });

@@ -28,7 +28,7 @@ describe.each(['f32', 'bf16'] as const)('in %s', (dtype) => {
     const comparison = await compare(engine, strategies, cell, 8, prompts, MAX_TOKENS, plain);
     count(comparison);
     expect(comparison.differences).toEqual([]);
-    expect(comparison.drafted, 'tokens drafted in this cell').toBeGreaterThan(100);
+    expect(comparison.drafted, 'tokens drafted in this cell').toBeGreaterThan(50);
     expect(comparison.accepted, 'drafts kept in this cell').toBeGreaterThan(0);
     expect(comparison.logprobs).toBe(comparison.tokens);
   });
