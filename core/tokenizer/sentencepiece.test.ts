@@ -2,9 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { llamaPieces, sentencePieceModel } from '../../test/fixtures/sentencepiece.js';
 import { folderOf, llamaLike } from '../../test/fixtures/tokenizers.js';
+import { TokenizerError } from '../errors.js';
+import { convertSentencePiece } from './sentencepiece.js';
 import { loadTokenizer, missingTokenizer, type Tokenizer, vocabularyFingerprint } from './tokenizer.js';
 
 const LLAMA = '../shared/models/llama2-tokenizer/tokenizer.model';
@@ -56,6 +59,7 @@ describe('a SentencePiece model', () => {
     ['that normalises its text', sentencePieceModel(llamaPieces(), undefined, { 2: Buffer.from('map'), 3: 1, 4: 0 })],
     ['that drops repeated spaces', sentencePieceModel(llamaPieces(), undefined, { 3: 1 })],
     ['with two pieces of the same text', sentencePieceModel([...llamaPieces(), { text: 'he', score: -5, kind: 1 }])],
+    ['with pieces that are empty or longer than 512 characters', sentencePieceModel([...llamaPieces(), { text: 'e'.repeat(513), score: -5, kind: 1 }])],
     ['it holds no pieces', Buffer.alloc(0)],
     ['goes past the end', sentencePieceModel(llamaPieces()).subarray(0, 40)],
     ['wire type', Buffer.from('x not a model')],
@@ -69,12 +73,31 @@ describe('a SentencePiece model', () => {
   });
 });
 
+it('of whatever bytes is a tokenizer or none, and never another fault', () => {
+  const whole = sentencePieceModel(llamaPieces());
+  const changed = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }).map((bytes) => {
+    const copy = Buffer.from(whole);
+    for (const [at, byte] of bytes) copy[at] = byte;
+    return copy;
+  });
+  let converted = 0;
+  fc.assert(fc.property(fc.oneof(changed, fc.nat(whole.length).map((end) => whole.subarray(0, end)), fc.uint8Array({ maxLength: 64 })), (bytes) => {
+    try {
+      convertSentencePiece(bytes, 'tokenizer.model', true);
+      converted++;
+    } catch (error) {
+      expect(error).toBeInstanceOf(TokenizerError);
+    }
+  }), { numRuns: 400, seed: 5 });
+  expect(converted).toBeGreaterThan(10);
+});
+
 describe.skipIf(!existsSync(LLAMA))('Llama 2\'s own (skipped without ../shared/models/llama2-tokenizer)', () => {
   it('is spelt by merging the best neighbours until there are none', async () => {
     const tokenizer = await loadTokenizer(await folderWith(readFileSync(LLAMA))) as Tokenizer;
     expect(tokenizer.size).toBe(32000);
     const spell = speller(readFileSync(LLAMA.replace('.model', '.bin')));
-    const texts = ['Hello world', 'The quick brown fox jumps over the lazy dog.', 'def f(x):\n    return x ** 2  # square', 'naïve café 你好 😀', ' two  spaces ', '1234567890'];
+    const texts = ['Hello world', 'The quick brown fox jumps over the lazy dog.', 'def f(x):\n    return x ** 2  # square', 'naïve café 你好 😀', ' two  spaces ', '1234567890', '\ufeffmarked'];
     for (const text of texts) {
       expect([...tokenizer.encode(text)], text).toEqual([1, ...spell(text)]);
       expect(tokenizer.decode(tokenizer.encode(text)), text).toBe(text);

@@ -20,6 +20,8 @@ interface Model {
 const KIND = { normal: 1, unknown: 2, control: 3, userDefined: 4 };
 const BPE = 2;
 const SPACE = '▁';
+/** Of a piece; usual are 16. */
+const MOST_CHARACTERS = 512;
 
 /**
  * @param addsBos whether a text begins with the begin token, as it does unless `tokenizer_config.json` says otherwise
@@ -33,6 +35,7 @@ export function convertSentencePiece(bytes: Uint8Array, file: string, addsBos: b
   if (flag(normalizer.get(4), true)) refuse('that drops repeated spaces');
   if (!flag(normalizer.get(5), true)) refuse('that does not mark spaces');
   const byPiece = new Map(pieces.map(({ text }, id) => [text, id]));
+  if (pieces.some(({ text }) => text === '' || text.length > MOST_CHARACTERS)) refuse(`with pieces that are empty or longer than ${MOST_CHARACTERS} characters`);
   if (byPiece.size !== pieces.length) refuse('with two pieces of the same text');
   const pieceAt = (field: number, usual: number): string | undefined => pieces[Number(BigInt.asIntN(32, integer(trainer.get(field), usual)))]?.text;
   const bos = pieceAt(41, 1);
@@ -80,7 +83,7 @@ function pieceOf(bytes: Uint8Array): Piece {
   const fields = new Map([...protoFields(bytes)].map(({ number, value }) => [number, value]));
   const [text, score] = [fields.get(1), fields.get(2)];
   return {
-    text: text instanceof Uint8Array ? new TextDecoder('utf-8', { fatal: true }).decode(text) : '',
+    text: text instanceof Uint8Array ? new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text) : '',
     score: score instanceof Uint8Array && score.length === 4 ? new DataView(score.buffer, score.byteOffset).getFloat32(0, true) : 0,
     kind: Number(integer(fields.get(3), KIND.normal)),
   };
