@@ -56,5 +56,16 @@ export function checkedStrategy(value: unknown, name: string): Strategy {
   if (strategy.api !== STRATEGY_API) {
     throw new StrategyVersionError(`Strategy "${name}" was written for version ${String(strategy.api)} of the plugin interface; this is version ${STRATEGY_API}. Update the strategy or this package.`);
   }
+  const wrong = wrongField(strategy);
+  if (wrong !== undefined) throw new ConfigError(`Strategy "${name}": ${wrong}.`);
   return strategy as Strategy;
+}
+
+/** What a field of a plugin is, where it is not what it should be. */
+function wrongField({ name, version, options, plan, create }: Partial<Strategy>): string | undefined {
+  if (typeof name !== 'string' || name === '' || name === 'off') return `\`name\` is ${JSON.stringify(name)}; expected a text other than "off"`;
+  if (typeof version !== 'string' || !/^\d+\.\d+\.\d+/.test(version)) return `\`version\` is ${JSON.stringify(version)}; expected a version such as "1.0.0"`;
+  if (typeof (options as { safeParse?: unknown } | undefined)?.safeParse !== 'function') return '`options` is no schema; expected one made with zod, such as z.strictObject({ ... })';
+  if (typeof plan !== 'function') return `\`plan\` is ${typeof plan}; expected a function`;
+  return typeof create === 'function' ? undefined : `\`create\` is ${typeof create}; expected a function`;
 }

@@ -130,11 +130,8 @@ export interface StrategyOptions {}
 /** A strategy whose options are known, by its name. */
 export type TypedStrategy = { [N in keyof StrategyOptions & string]: { readonly name: N; readonly verifier?: StrategyConfig['verifier'] } & StrategyOptions[N] }[keyof StrategyOptions & string];
 
-/** A strategy named by the path of its module, whose options are known at run time only. */
-export type PathStrategy = StrategyConfig & { readonly name: `./${string}` | `../${string}` | `/${string}` | `file:${string}` };
-
-/** A choice of strategy in a configuration: a name, `'off'`, or options beside a name. */
-export type StrategyChoice = string | ([keyof StrategyOptions] extends [never] ? StrategyConfig : TypedStrategy | PathStrategy);
+/** A choice of strategy in a configuration: a name, `'off'`, or options beside a name. Editors complete the options of {@link StrategyOptions}. */
+export type StrategyChoice = string | TypedStrategy | StrategyConfig;
 
 /** A way of drafting: what it needs (`plan`) and what makes it run (`create`). */
 export interface Strategy<O extends object = Record<string, unknown>> {

@@ -6,6 +6,7 @@ import { addExperimentCommand } from './experiment.js';
 import { addGenerateCommand } from './generate.js';
 import { addInspectCommand } from './inspect.js';
 import { packageVersion } from './package.js';
+import { addPluginCommand } from './plugin.js';
 import { addStrategiesCommand } from './strategies.js';
 import { addTraceCommand } from './trace.js';
 
@@ -22,6 +23,7 @@ export function createProgram(): Command {
   addExperimentCommand(program);
   addStrategiesCommand(program);
   addConfigCommand(program);
+  addPluginCommand(program);
   addTraceCommand(program);
   addInspectCommand(program);
   addConvertCommand(program);

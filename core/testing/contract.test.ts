@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { defineStrategy, type DraftBatch, type DraftBuilder, type Plan } from '../strategy.js';
-import { type Certificate, strategyContract } from './contract.js';
+import { createEngine } from '../container.js';
+import { type Certificate, certificateJson, strategyContract } from './contract.js';
 
 /** A strategy of a few lines: drafts that each token is followed by the next higher one. */
 const source = `
@@ -58,6 +59,20 @@ describe('the contract', () => {
     expect(certificate).toMatchObject({ strategy: 'count-up', version: '0.1.0', failed: [] });
     expect(certificate.tokensCompared).toBeGreaterThan(1500);
     expect(lines.at(-1)).toBe(`${certificate.passed.length} passed, 0 failed; ${certificate.tokensCompared} tokens compared with plain decoding`);
+  });
+
+  it('makes a certificate of plain JSON that names what is broken', async () => {
+    const { failed, strategy } = certificateJson(await strategyContract({ strategy: strategyThat(() => {}) }).run(() => {})) as { strategy: string; failed: { name: string; error: string }[] };
+    expect(strategy).toBe('broken');
+    expect(failed.find(({ name }) => name === 'proposes valid trees, within its plan')?.error).toContain('drafted nothing');
+  });
+
+  it.each([
+    [{ version: 'one' }, '`version` is "one"'], [{ options: { length: 3 } }, '`options` is no schema'], [{ plan: {} }, '`plan` is object'], [{ name: 'off' }, '`name` is "off"'],
+    [{ api: 2 }, 'version 2 of the plugin interface'],
+  ])('is not begun where the metadata is wrong: %o', async (fields, complaint) => {
+    const strategy = { ...strategyThat(() => {}), ...fields } as unknown as ReturnType<typeof strategyThat>;
+    await expect(createEngine({ model: 'models/demo/target', measure: false, plugins: [strategy] })).rejects.toThrow(complaint);
   });
 
   it('fails a strategy that never drafts', async () => {

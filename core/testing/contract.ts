@@ -85,3 +85,9 @@ async function certify(bench: ContractBench, checks: readonly ContractCheck[], p
   print(`${passed.length} passed, ${failed.length} failed; ${bench.tokensCompared} tokens compared with plain decoding`);
   return { strategy, version, foretoken, passed, failed, tokensCompared: bench.tokensCompared };
 }
+
+/** A certificate as plain JSON, e.g. to be published with a package: errors become their messages. */
+export function certificateJson(certificate: Certificate): Readonly<Record<string, unknown>> {
+  const failed = certificate.failed.map(({ name, error }) => ({ name, error: error instanceof Error ? error.message : String(error) }));
+  return { ...certificate, failed };
+}

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-export { type Certificate, type ContractCheck, type ContractSubject, type StrategyContract, strategyContract } from './contract.js';
+export { type Certificate, type ContractCheck, type ContractSubject, type StrategyContract, certificateJson, strategyContract } from './contract.js';
 export { describeStrategy, type TestFramework } from './describe-strategy.js';
 export { batchOf, RecordedDraft, type RecordedNode, sequenceOf } from './recorded-draft.js';
 export { type TinyModelOptions, writeTinyModel } from './tiny-model.js';

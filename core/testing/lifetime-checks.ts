@@ -10,6 +10,7 @@ export function lifetimeChecks(bench: ContractBench): ContractCheck[] {
     { name: 'can be cancelled after every iteration', run: () => cancels(bench) },
     { name: 'can be disposed of in flight', run: () => disposes(bench) },
     { name: 'can be chosen per request', run: () => swaps(bench) },
+    { name: 'can take over a text in the middle, and hand it over', run: () => takesOver(bench) },
   ];
 }
 
@@ -55,6 +56,31 @@ async function disposes(bench: ContractBench): Promise<string> {
     }
   }
   return `after ${commits.join(', ')} commits, three texts running`;
+}
+
+/** The strategy meets text whose rows it never saw: the gap of its plan. */
+async function takesOver(bench: ContractBench): Promise<string> {
+  const strategy = await bench.config();
+  const moves = await bench.withEngine({}, undefined, async (engine) => {
+    let moved = 0;
+    for (const temperature of [0, 0.8]) {
+      for (const prompt of PROMPTS.keys()) {
+        const request = requestOf(prompt, temperature);
+        await engine.strategies.set('default', 'off');
+        const run = engine.generate(request);
+        let seen = 0;
+        for await (const _ of run) {
+          if (++seen % 3 !== 0) continue;
+          await engine.strategies.set('default', moved++ % 2 === 0 ? strategy : 'off', { running: 'move' });
+        }
+        const result = await run.result;
+        await bench.expectPlain(result, request);
+        expectNoFault(result);
+      }
+    }
+    return moved;
+  });
+  return `${moves} times between passes`;
 }
 
 async function swaps(bench: ContractBench): Promise<string> {
