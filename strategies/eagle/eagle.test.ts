@@ -39,7 +39,7 @@ describe('options', () => {
   });
 
   it('choices need none of the others, and mean a static tree', async () => {
-    const engine = await createEngine({ model: target, dtype: 'f32', measure: false, threads: 1 });
+    const engine = await createEngine({ model: target, dtype: 'f32', measure: false, proposeBudgetMs: 60_000, threads: 1 });
     try {
       const { trace } = await engine.generate({ promptTokens: [14, 15, 16, 17], maxTokens: 12, ignoreEos: true, trace: true, strategy: { name: 'eagle', head: pair, choices: [[0, 0], [1]] } }).result;
       expect(trace![1]!.parents).toEqual([-1, 0, 0, 1]);

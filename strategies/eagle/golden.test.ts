@@ -24,7 +24,7 @@ const hasShared = existsSync(shared);
 const read = <T>(...path: string[]): T => JSON.parse(readFileSync(join(...path), 'utf8')) as T;
 
 async function withEngine(model: string, use: (engine: Engine) => Promise<void>): Promise<void> {
-  const engine = await createEngine({ model, dtype: 'f32', kvDtype: 'f32', threads: 1, measure: false });
+  const engine = await createEngine({ model, dtype: 'f32', kvDtype: 'f32', threads: 1, measure: false, proposeBudgetMs: 60_000 });
   try {
     await use(engine);
   } finally {
@@ -112,7 +112,7 @@ describe('tables of the original', () => {
 describe.skipIf(!hasShared)('a static tree whose inner nodes skip an inner node', () => {
   let engine: Engine;
   const gap = hasShared ? read<Trace & { runs: { prompt: number[]; expected_tokens: number[]; upstream_tokens: number[] }[] }>(shared, 'static_gap_tree.json') : undefined;
-  beforeAll(async () => { engine = await createEngine({ model: join(shared, gap!.target), dtype: 'f32', kvDtype: 'f32', threads: 1, measure: false }); });
+  beforeAll(async () => { engine = await createEngine({ model: join(shared, gap!.target), dtype: 'f32', kvDtype: 'f32', threads: 1, measure: false, proposeBudgetMs: 60_000 }); });
   afterAll(() => engine.dispose());
 
   it('is drafted from the right parents, which the original gets wrong', async () => {

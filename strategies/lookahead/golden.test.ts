@@ -153,7 +153,7 @@ async function runWhole(trace: Trace, folder: string): Promise<number> {
     plan: (_options, target, checkpoints) => lookahead.plan(lookahead.options.parse({ window: settings.window, ngram: settings.ngram, guesses: settings.guesses }), target, checkpoints),
     create: async () => new Lookahead(settings),
   };
-  const engine = await createEngine({ model: join(folder, trace.target), dtype: 'f32', kvDtype: 'f32', measure: false, plugins: [replayed] });
+  const engine = await createEngine({ model: join(folder, trace.target), dtype: 'f32', kvDtype: 'f32', measure: false, proposeBudgetMs: 60_000, plugins: [replayed] });
   let blocks = 0;
   try {
     for (const { prompt, steps, sequence } of trace.runs) {

@@ -193,7 +193,7 @@ describe('on the demo model', () => {
   let engine: Engine;
   let prompts: number[][];
   beforeAll(async () => {
-    engine = await createEngine({ model: 'models/demo/target', dtype: 'f32', maxSequences: 6, measure: false });
+    engine = await createEngine({ model: 'models/demo/target', dtype: 'f32', maxSequences: 6, measure: false, proposeBudgetMs: 60_000 });
     prompts = readFileSync('models/demo/acceptance-prompts.jsonl', 'utf8').trim().split('\n').map((line) => (JSON.parse(line) as { tokens: number[] }).tokens);
   });
   afterAll(() => engine.dispose());

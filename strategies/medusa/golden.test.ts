@@ -20,7 +20,7 @@ const read = <T>(...path: string[]): T => JSON.parse(readFileSync(join(golden, .
 const list = (folder: string): string[] => (existsSync(golden) ? readdirSync(join(golden, folder)) : []);
 
 async function withEngine(model: string, use: (engine: Engine) => Promise<void>): Promise<void> {
-  const engine = await createEngine({ model, dtype: 'f32', kvDtype: 'f32', threads: 1, measure: false });
+  const engine = await createEngine({ model, dtype: 'f32', kvDtype: 'f32', threads: 1, measure: false, proposeBudgetMs: 60_000 });
   try {
     await use(engine);
   } finally {

@@ -52,7 +52,7 @@ function headTensors({ block, vocabulary }: Names, matrix: (h: number) => Values
 
 /** What a strategy drafts and what becomes of it. */
 async function traceOf(model: string, options: object, temperature = 0): Promise<string[]> {
-  const engine = await createEngine({ model, dtype: 'f32', measure: false, threads: 1, maxTokensPerSequence: 256 });
+  const engine = await createEngine({ model, dtype: 'f32', measure: false, proposeBudgetMs: 60_000, threads: 1, maxTokensPerSequence: 256 });
   try {
     const request = { promptTokens: PROMPT, maxTokens: 40, ignoreEos: true, temperature, seed: 6 };
     const plain = await engine.generate({ ...request, strategy: 'off' }).result;
@@ -66,7 +66,7 @@ async function traceOf(model: string, options: object, temperature = 0): Promise
 }
 
 async function refusalOf(head: string, options: object = {}): Promise<string> {
-  const engine = await createEngine({ model: target, measure: false, threads: 1 });
+  const engine = await createEngine({ model: target, measure: false, proposeBudgetMs: 60_000, threads: 1 });
   try {
     const error = await engine.generate({ promptTokens: [1], maxTokens: 2, strategy: { name: 'medusa', head, ...options } }).result.then(() => new Error('not refused'), (reason: Error) => reason);
     expect(error).toMatchObject({ code: 'STRATEGY_REFUSED' });

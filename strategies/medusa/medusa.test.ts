@@ -84,7 +84,7 @@ describe('the draft', () => {
   const prompt = [14, 15, 16, 17, 18, 19, 20, 14, 15];
 
   async function withEngine(use: (engine: Engine) => Promise<void>): Promise<void> {
-    const engine = await createEngine({ model: join(root, 'target'), measure: false, threads: 1, maxTokensPerSequence: 256 });
+    const engine = await createEngine({ model: join(root, 'target'), measure: false, proposeBudgetMs: 60_000, threads: 1, maxTokensPerSequence: 256 });
     try {
       await use(engine);
     } finally {
@@ -120,7 +120,7 @@ describe('on the demo model', () => {
   let engine: Engine;
   let prompts: { set: string; tokens: number[] }[];
   beforeAll(async () => {
-    engine = await createEngine({ model: 'models/demo/target', dtype: 'f32', maxSequences: 16, measure: false });
+    engine = await createEngine({ model: 'models/demo/target', dtype: 'f32', maxSequences: 16, measure: false, proposeBudgetMs: 60_000 });
     prompts = (await readFile('models/demo/acceptance-prompts.jsonl', 'utf8')).trim().split('\n').map((line) => JSON.parse(line) as (typeof prompts)[number]);
   });
   afterAll(() => engine.dispose());

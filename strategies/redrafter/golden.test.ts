@@ -31,7 +31,7 @@ function compare(entry: TraceEntry | undefined, { beams, committed, next_g0: nex
 
 async function replay(trace: Trace, checkpoint: string): Promise<number> {
   const { beam_width: beams, beam_length: beamLength } = trace.options;
-  const engine = await createEngine({ model: join(golden, trace.target), dtype: 'f32', kvDtype: 'f32', threads: 1, measure: false });
+  const engine = await createEngine({ model: join(golden, trace.target), dtype: 'f32', kvDtype: 'f32', threads: 1, measure: false, proposeBudgetMs: 60_000 });
   const generate = (promptTokens: number[], iterations: number): ReturnType<Engine['generate']>['result'] => engine.generate({
     // Enough tokens that the end of the text cuts no tree that was recorded.
     promptTokens, maxTokens: iterations * beamLength + 32, ignoreEos: true, trace: true, strategy: { name: 'redrafter', head: join(golden, checkpoint), beams, beamLength },

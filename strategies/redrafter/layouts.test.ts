@@ -23,7 +23,7 @@ const tensors = (options: Parameters<typeof tinyDrafter>[1] = {}): Map<string, V
 const renamed = (of: ReadonlyMap<string, Values>, rename: (name: string) => string): Map<string, Values> => new Map([...of].map(([name, values]) => [rename(name), values]));
 
 async function traceOf(model: string, options: object): Promise<string[]> {
-  const engine = await createEngine({ model, dtype: 'f32', measure: false, threads: 1, maxTokensPerSequence: 256 });
+  const engine = await createEngine({ model, dtype: 'f32', measure: false, proposeBudgetMs: 60_000, threads: 1, maxTokensPerSequence: 256 });
   try {
     const request = { promptTokens: PROMPT, maxTokens: 40, ignoreEos: true };
     const plain = await engine.generate({ ...request, strategy: 'off' }).result;
@@ -37,7 +37,7 @@ async function traceOf(model: string, options: object): Promise<string[]> {
 }
 
 async function refusalOf(head: string, options: object = {}): Promise<string> {
-  const engine = await createEngine({ model: target, measure: false, threads: 1 });
+  const engine = await createEngine({ model: target, measure: false, proposeBudgetMs: 60_000, threads: 1 });
   try {
     const error = await engine.generate({ promptTokens: [1], maxTokens: 2, strategy: { name: 'redrafter', head, ...options } }).result.then(() => new Error('not refused'), (reason: Error) => reason);
     expect(error).toMatchObject({ code: 'STRATEGY_REFUSED' });

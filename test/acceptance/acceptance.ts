@@ -36,7 +36,7 @@ interface Measured {
 export const RECORDED = JSON.parse(readFileSync('models/demo/acceptance.json', 'utf8')) as Readonly<Record<string, Readonly<Record<string, Measured>>>>;
 
 export function openDemo(): Promise<Engine> {
-  return createEngine({ model: 'models/demo/target', dtype: 'f32', kvDtype: 'f32', measure: false, maxSequences: 10, maxTokensPerSequence: 512 });
+  return createEngine({ model: 'models/demo/target', dtype: 'f32', kvDtype: 'f32', measure: false, proposeBudgetMs: 60_000, maxSequences: 10, maxTokensPerSequence: 512 });
 }
 
 /** Runs a drafter over all prompts of a set at once. */

@@ -29,7 +29,7 @@ function listener(): DraftProposer {
 describe('a text that outgrows its rotary table', () => {
   let engine: Engine;
   beforeAll(async () => {
-    engine = await createEngine({ model: join(GOLDEN, 'phi3-longrope'), dtype: 'f32', prefillChunk: 32, measure: false, plugins: [strategy('copycat', copycat), strategy('measured', copycat, measured), strategy('listener', listener, listening)] });
+    engine = await createEngine({ model: join(GOLDEN, 'phi3-longrope'), dtype: 'f32', prefillChunk: 32, measure: false, proposeBudgetMs: 60_000, plugins: [strategy('copycat', copycat), strategy('measured', copycat, measured), strategy('listener', listener, listening)] });
   });
   afterAll(() => engine.dispose());
 
@@ -80,7 +80,7 @@ describe('a text that outgrows its rotary table', () => {
 
 describe('a model of experts', () => {
   it('gives every strategy the tokens of plain decoding, alone and in company, and tree rows the bits of text', async () => {
-    const engine = await createEngine({ model: join(GOLDEN, 'qwen3-moe'), prefillChunk: 19, measure: false, plugins: [strategy('copycat', copycat), strategy('listener', listener, listening)] });
+    const engine = await createEngine({ model: join(GOLDEN, 'qwen3-moe'), prefillChunk: 19, measure: false, proposeBudgetMs: 60_000, plugins: [strategy('copycat', copycat), strategy('listener', listener, listening)] });
     const strategies = ['copycat', 'listener', 'prompt-lookup', 'lookahead'];
     const ask = (i: number, strategy: string): GenerateRequest => ({ promptTokens: text(40 + i, 5 + i), maxTokens: 40, temperature: i % 2, seed: i, ignoreEos: true, strategy });
     const want: (readonly number[])[] = [];

@@ -48,7 +48,7 @@ describe('an iteration reads once from the device', () => {
   let passes = 0;
   let drafted = 0;
   beforeAll(async () => {
-    engine = await createEngine({ model: 'models/demo/target', measure: false, maxSequences: 4, maxTokensPerSequence: 256, prefillChunk: 9 });
+    engine = await createEngine({ model: 'models/demo/target', measure: false, proposeBudgetMs: 60_000, maxSequences: 4, maxTokensPerSequence: 256, prefillChunk: 9 });
     engine.events.on('verified', () => { passes++; });
     engine.events.on('drafted', ({ nodes }) => { drafted += nodes; });
   });
@@ -90,7 +90,7 @@ describe('an iteration reads once from the device', () => {
 });
 
 it('what is counted is what waits: scores read too', async () => {
-  const engine = await createEngine({ model: 'models/demo/target', measure: false, maxTokensPerSequence: 64 });
+  const engine = await createEngine({ model: 'models/demo/target', measure: false, proposeBudgetMs: 60_000, maxTokensPerSequence: 64 });
   const before = waits.reads.length;
   await engine.score({ tokens: [0, 980, 471, 15] });
   expect(waits.reads.length).toBeGreaterThan(before);

@@ -89,7 +89,7 @@ function requestOf(promptTokens: number[], prompt: number, cell: RequestCell, ma
 }
 
 export function openEngine({ dtype, threads, prefillChunk }: EngineCell): Promise<Engine> {
-  return createEngine({ model: MODEL, dtype, threads, prefillChunk, maxSequences: 8 });
+  return createEngine({ model: MODEL, dtype, threads, prefillChunk, maxSequences: 8, proposeBudgetMs: 60_000 });
 }
 
 /**

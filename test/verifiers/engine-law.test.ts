@@ -68,7 +68,7 @@ describe('whole texts', () => {
     await writeTinyModel(join(folder, 'small'), { seed: 3, vocabSize: 60 });
     await writeTinyModel(join(folder, 'large'), { seed: 4, vocabSize: 120 });
     engine = await createEngine({
-      model: join(folder, 'target'), measure: false, threads: 1, maxSequences: 64, maxTokensPerSequence: 32,
+      model: join(folder, 'target'), measure: false, proposeBudgetMs: 60_000, threads: 1, maxSequences: 64, maxTokensPerSequence: 32,
       plugins: [drawnTree('tree-1', 1, 'independent'), drawnTree('tree-2', 2, 'independent'), drawnTree('tree-3', 3, 'without-replacement')],
       verifiers: [rejectionByHand('no-residual'), rejectionByHand()],
     });
