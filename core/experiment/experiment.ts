@@ -76,12 +76,13 @@ export class Experiment {
   /**
    * Starts a request under the arm that it is dealt: `result.experiment` says which. Failures, of the experiment too, come through the run.
    *
-   * @throws ConfigError in the design `paired`, which must run every prompt on every arm, and where `arm` is none of its arms
+   * @throws ConfigError in the design `paired`, which must run every prompt on every arm, where `arm` is none of its arms, and for several samples in a `shadow`
    */
   generate(request: ExperimentRequest): Run {
     const { design, name, arms } = this.experiment;
     if (design === 'paired') throw new ConfigError(`Experiment "${name}" is paired: it runs the same prompts on every arm; give them to \`run\`, or choose the design switchback, shadow or request for live requests.`);
     if (request.arm !== undefined && !arms.has(request.arm)) throw new ConfigError(`Experiment "${name}" has no arm "${request.arm}"; known: ${[...arms.keys()].join(', ')}.`);
+    if (design === 'shadow' && (request.n ?? 1) > 1) throw new ConfigError(`Experiment "${name}" scores shadows of one sample at a time; ${request.n} were asked for. Leave \`n\` out.`);
     return this.live.generate(request);
   }
 

@@ -148,5 +148,7 @@ describe('live requests', () => {
     const { report, requests } = await run({ design: 'shadow' }, { fast: { tokensPerCommit: 3 } });
     expect(requests.every(({ strategy }) => strategy === 'off')).toBe(true);
     expect(report.comparisons[0]).toMatchObject({ metric: 'acceptanceLength', clusters: 40, effect: expect.closeTo(2, 6), verdict: 'better' });
+    const { experiment } = fakeExperiment({ name: 't', arms, design: 'shadow' }, {}, clock);
+    expect(() => experiment.generate({ prompt: 'x', n: 2 })).toThrow(/one sample at a time; 2 were asked for/);
   });
 });
