@@ -147,7 +147,7 @@ export class Engine implements AsyncDisposable {
    */
   async shadow(request: ShadowRequest): Promise<ShadowScore> {
     this.checkUsable();
-    this.scorer ??= new ShadowScorer(this.target, this.loader, this.plain, (options) => this.promptOf(options));
+    this.scorer ??= new ShadowScorer(this.target, this.loader, this.plain, (options) => ({ prompt: this.promptOf(options), openText: this.textOpener(options, this.promptOf(options)) }));
     const { output, ...generated } = request;
     return this.scorer.score({ ...withDefaults(generated, this.requestDefaults), output, strategy: this.strategies.resolve(request.strategy).choice });
   }
@@ -183,10 +183,9 @@ export class Engine implements AsyncDisposable {
     const { strategy, names } = await this.chosen(options.strategy);
     const signals = [cancelled, this.shutdown.signal, ...(options.signal === undefined ? [] : [options.signal])];
     for (const signal of signals) signal.throwIfAborted();
-    const { tokenizer } = this;
     const endTokens = endTokensOf(options, this.target.settings);
     const echoed = options.echo ? options.prompt ?? this.decode(prompt) : '';
-    const openText = (): TextStream | undefined => tokenizer && new TextStream(tokenizer, options.stop, prompt);
+    const openText = this.textOpener(options, prompt);
     const request: Request = { id: this.nextRequest++, options, prompt, endTokens, echoed, run, strategy, guarantee: strategy?.guarantee ?? 'identical', names, signals, calledAt, openText, samples: new Array(options.n).fill(undefined) };
     this.batch.add(request);
     this.looping ??= this.loop();
@@ -200,6 +199,12 @@ export class Engine implements AsyncDisposable {
       if (now.choice === at.choice) return { strategy, names: now.names };
       at = now;
     }
+  }
+
+  /** The text of a sample, cut at its stop strings. */
+  private textOpener({ stop }: GenerateOptions, prompt: Int32Array): () => TextStream | undefined {
+    const { tokenizer } = this;
+    return () => tokenizer && new TextStream(tokenizer, stop, prompt);
   }
 
   private promptOf(options: GenerateOptions): Int32Array {

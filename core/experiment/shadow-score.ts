@@ -50,7 +50,7 @@ export class ShadowScorer {
   private queue: Promise<unknown> = Promise.resolve();
   private count = 0;
 
-  constructor(private readonly target: Target, private readonly strategies: StrategyLoader, private readonly plain: BoundVerifier, private readonly encode: (options: GenerateOptions) => Int32Array) {}
+  constructor(private readonly target: Target, private readonly strategies: StrategyLoader, private readonly plain: BoundVerifier, private readonly textOf: (options: GenerateOptions) => Pick<Request, 'prompt' | 'openText'>) {}
 
   /** Waits for the text at work and those behind it. */
   async settled(): Promise<void> {
@@ -69,9 +69,9 @@ export class ShadowScorer {
     const instance = await this.strategies.loadApart(strategy);
     if (output.length === 0) throw new ConfigError('A shadow needs the tokens that were generated; `output` is empty.');
     if (instance !== undefined) requireFollows(instance);
-    const prompt = this.encode(options);
+    const { prompt, openText } = this.textOf(options);
     const request: Request = {
-      id: this.count++, options, prompt, endTokens: endTokensOf(options, this.target.settings), echoed: '', run: new Run(() => {}), strategy: instance, guarantee: 'identical', names: [], signals: [], calledAt: performance.now(), openText: () => undefined, samples: [undefined],
+      id: this.count++, options, prompt, endTokens: endTokensOf(options, this.target.settings), echoed: '', run: new Run(() => {}), strategy: instance, guarantee: 'identical', names: [], signals: [], calledAt: performance.now(), openText, samples: [undefined],
     };
     const needs = instance?.plan.needs;
     return needs?.choices ? this.scoreByPasses(request, output) : this.scoreByText(request, output);
@@ -95,7 +95,7 @@ export class ShadowScorer {
     let targetRows = 0;
     target.events.on('verified', ({ rows }) => { targetRows += rows; });
     const batch = new Batch(1, () => session.open());
-    batch.add({ ...request, options: { ...request.options, maxTokens: output.length, stop: [] } });
+    batch.add(request);
     while (!batch.isEmpty) await iterate(batch, this.plain, target);
     target.release();
     const { tokens, stats, trace } = await request.run.result;
