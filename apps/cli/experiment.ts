@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { Engine, ExperimentDefinition, ExperimentReport, MetricName, StrategyConfig } from '../../core/index.js';
-import { addEngineFlags, type EngineFlags, engineOptions, modelOf, shortPath } from './engine-flags.js';
+import { addConfigFlags, type ConfigFlags, configured } from './configuration.js';
+import { addEngineFlags, type EngineFlags, shortPath } from './engine-flags.js';
 import { EXIT, UsageError } from './errors.js';
 import { addRequestFlags, type RequestFlags, requestOptions } from './request-flags.js';
 import { interruptible } from './interrupt.js';
@@ -9,7 +10,7 @@ import { toJson } from './output.js';
 import { packageVersion } from './package.js';
 import { decimal, integer, strategy } from './values.js';
 
-interface RunFlags extends EngineFlags, RequestFlags {
+interface RunFlags extends ConfigFlags, EngineFlags, RequestFlags {
   readonly arm?: ReadonlyMap<string, string | StrategyConfig>;
   readonly design?: ExperimentDefinition['design'];
   readonly metric?: MetricName;
@@ -32,7 +33,7 @@ export function addExperimentCommand(program: Command): void {
   const command = program.command('experiment').description('compare strategies in an A/B experiment, with intervals and guardrails');
   const run = command.command('run')
     .description('run an experiment: a definition in a file, or arms named by flags')
-    .argument('[file]', 'definition as .json, .yaml, or a .ts/.js module with a default export; flags go before it')
+    .argument('[file]', 'name of an experiment in the configuration, or a definition as .json, .yaml, or a .ts/.js module with a default export; flags go before it')
     .option('--arm <name=strategy>', 'an arm: a name of yours and a strategy (name, JSON, @file or "off"); repeat it, the first is the control', arm)
     .addOption(new Option('--design <name>', 'how arms meet their requests; default: paired').choices(['paired', 'switchback', 'shadow', 'request']))
     .addOption(new Option('--metric <name>', 'what is compared; default: tokensPerSecond, or acceptanceLength where time cannot be told').choices(['tokensPerSecond', 'timeToFirstTokenMs', 'interTokenP99Ms', 'acceptanceLength', 'acceptanceRate']))
@@ -48,7 +49,7 @@ export function addExperimentCommand(program: Command): void {
     .option('--json <file>', 'write measurements and report, for `experiment report` and `experiment plan`')
     .option('--html <file>', 'write the report as one page')
     .exitOverride();
-  addEngineFlags(addRequestFlags(run)).action((file: string | undefined, flags: RunFlags) => runExperiment(file, flags));
+  addEngineFlags(addConfigFlags(addRequestFlags(run))).action((file: string | undefined, flags: RunFlags) => runExperiment(file, flags));
   command.command('report')
     .description('report on what `experiment run --json` wrote, or on a record of your own')
     .argument('<file>', 'the JSON file')
@@ -76,16 +77,17 @@ function arm(text: string, previous: ReadonlyMap<string, string | StrategyConfig
 }
 
 async function runExperiment(file: string | undefined, flags: RunFlags): Promise<void> {
-  const { model, isDemo } = modelOf(flags);
+  const { engine: options, isDemo, experiments } = await configured(flags);
+  const { model } = options;
   const [{ createEngine, defineExperiment }, { readDefinition }, { BUILT_IN_PROMPTS, readPrompts }, { ProgressBar }, { machineOf }] = await Promise.all([
     import('../../core/index.js'), import('../experiment/definition-file.js'), import('../bench/prompts.js'), import('../bench/progress.js'), import('../bench/machine.js'),
   ]);
-  const definition = defineExperiment(withFlags(file === undefined ? undefined : await readDefinition(file), flags));
+  const definition = defineExperiment(withFlags(file === undefined ? undefined : experiments[file] ?? await readDefinition(file), flags));
   const prompts = flags.prompts === undefined ? BUILT_IN_PROMPTS.slice(0, flags.count) : readPrompts(flags.prompts, flags.count);
   if (isDemo) process.stderr.write(`No --model: using the demo model, ${shortPath(model)}.\n`);
   const progress = new ProgressBar();
   await interruptible(async (signal) => {
-    await using engine: Engine = await createEngine({ ...engineOptions(flags), model });
+    await using engine: Engine = await createEngine(options);
     const experiment = engine.experiment(definition);
     const onProgress = (done: number, total: number): void => progress.show(done, total || done, total === 0 ? 'requests' : 'prompts');
     const made = await experiment.run(prompts, { signal, onProgress, ...(flags.rounds === undefined ? {} : { rounds: flags.rounds }) }).finally(() => progress.clear());

@@ -20,9 +20,13 @@ describe('a plugin of a stranger', () => {
     expect([certified.status, certified.stdout.match(/✗.*/g)]).toEqual([0, null]);
     expect(JSON.parse(readFileSync(join(folder, 'certificate.json'), 'utf8'))).toMatchObject({ strategy: 'foretoken-strategy-mine', failed: [] });
 
-    writeFileSync(join(folder, 'foretoken.config.json'), JSON.stringify({ plugins: [module], strategies: { mine: { name: 'foretoken-strategy-mine', length: 6 } }, strategy: 'mine', request: { maxTokens: 16 } }));
+    writeFileSync(join(folder, 'foretoken.config.json'), JSON.stringify({ plugins: [module], strategies: { mine: { name: 'foretoken-strategy-mine', length: 6 } }, strategy: 'mine', request: { maxTokens: 16 }, experiments: { mine: { arms: { plain: 'off', mine: 'mine' }, repeats: 2 } } }));
     const generated = run('generate', 'Red apples are sweet. Green apples are sour. Red apples are', '--json');
     expect(JSON.parse(generated.stdout)).toMatchObject({ stats: { strategy: 'foretoken-strategy-mine' } });
+
+    const compared = run('experiment', 'run', 'mine', '--count', '2', '--max-tokens', '12', '--json', 'experiment.json');
+    expect(compared.status, compared.stderr).toBe(0);
+    expect(JSON.parse(readFileSync(join(folder, 'experiment.json'), 'utf8'))).toMatchObject({ record: { definition: { name: 'mine' } } });
 
     const file = join(folder, module);
     writeFileSync(file, readFileSync(file, 'utf8').replace('draft.node(sequence, token, parent)', 'draft.node(sequence, token, parent + 7)'));
