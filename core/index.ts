@@ -27,7 +27,7 @@ export type { TraceEntry } from './trace.js';
 export type { EngineEmitter, EngineEvents } from './events.js';
 export * from './errors.js';
 export * from './strategy.js';
-export type { DType, LayerDescription, ModelDescription, Rope } from './description.js';
+export type { DType, ExpertsDescription, LayerDescription, ModelDescription, Rope } from './description.js';
 export { describeDecoderLayers } from './architectures/decoder-layers.js';
 export { checkpoint } from './checkpoint-option.js';
 export { convertCheckpoint, type Conversion } from './checkpoint/convert.js';
