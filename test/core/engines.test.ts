@@ -38,9 +38,10 @@ describe('several engines', () => {
     const answer = (worker: Worker): Promise<unknown> => new Promise((resolve, reject) => { worker.once('message', resolve); worker.once('error', reject); });
     const doomed = start(0, true);
     const workers = prompts.map((_, i) => start(i, false));
+    const answers = Promise.all(workers.map(answer));   // listening from the start: what nobody hears is lost
     expect(await answer(doomed)).toBe('running');
     await doomed.terminate();
-    expect(await Promise.all(workers.map(answer))).toEqual(want);
+    expect(await answers).toEqual(want);
     await Promise.all(workers.map((worker) => worker.terminate()));
     expect((await engine.generate(ask(0)).result).tokens).toEqual(want[0]);
   });

@@ -1,4 +1,5 @@
 import { describeMatrix } from '../identity/describe-matrix.js';
 import { ALL } from '../identity/strategies.js';
 
-describeMatrix(() => ALL);
+describeMatrix('f32', () => ALL);
+describeMatrix('bf16', () => ALL);

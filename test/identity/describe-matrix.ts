@@ -12,14 +12,15 @@ const filtered: RequestCell[] = [
 ];
 const stopped: RequestCell[] = [{ temperature: 0, stop: ['. ', ' the'] }, { temperature: 0.7, stop: ['.'] }];
 
-const engines: EngineCell[] = (['f32', 'bf16'] as const).flatMap((dtype) => [1, 2].flatMap((threads) => [1, 7, 4096].map((prefillChunk) => ({ dtype, threads, prefillChunk }))));
 
 /** The engine that is asked in every way; the others at three temperatures. */
 export function isCorner({ threads, prefillChunk }: EngineCell): boolean {
   return threads === 2 && prefillChunk === 7;
 }
 
-export function describeMatrix(aloneIn: (cell: EngineCell) => readonly Choice[]): void {
+/** @param dtype in a file each, so that the two halves run side by side */
+export function describeMatrix(dtype: EngineCell['dtype'], aloneIn: (cell: EngineCell) => readonly Choice[]): void {
+  const engines: EngineCell[] = [1, 2].flatMap((threads) => [1, 7, 4096].map((prefillChunk) => ({ dtype, threads, prefillChunk })));
   const whole = demoPrompts(8);
   const begun = whole.map((prompt) => prompt.slice(0, 12));   // for chunks of one token: a pass each
   const plain = { whole: new PlainTexts(whole, MAX_TOKENS), begun: new PlainTexts(begun, MAX_TOKENS) };
@@ -28,7 +29,7 @@ export function describeMatrix(aloneIn: (cell: EngineCell) => readonly Choice[])
   afterAll(async () => {
     await plain.whole.dispose();
     await plain.begun.dispose();
-    console.log(`identity matrix: ${total.tokens} tokens in ${total.cells} cells compared with plain decoding`);
+    console.log(`identity matrix, ${dtype}: ${total.tokens} tokens in ${total.cells} cells compared with plain decoding`);
   });
 
   describe.each(engines)('with $dtype, $threads threads and prompt chunks of $prefillChunk', (cell) => {
