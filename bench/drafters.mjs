@@ -14,29 +14,29 @@ import { loadNative } from '../dist/core/native/binding.js';
 import { randomCheckpoint, SHAPE_135M } from './random-checkpoint.mjs';
 import { randomHeads } from './random-heads.mjs';
 
-const ROWS = [1, 2, 4, 8, 16], TOKENS = 64;
+const ROWS = [1, 2, 4, 8, 16];
 const { values: flags } = parseArgs({ options: { threads: { type: 'string', default: '2' }, out: { type: 'string', default: 'bench/results' }, isa: { type: 'string' }, rounds: { type: 'string', default: '7' }, only: { type: 'string', default: '' } } });
 const ROUNDS = Number(flags.rounds), threads = Number(flags.threads), common = { dtype: 'bf16', threads, ...(flags.isa === undefined ? {} : { instructionSet: flags.isa }) };
 
 const demo = Object.fromEntries(['draft', 'medusa', 'redrafter', 'eagle', 'eagle3'].map((head) => [head, `models/demo/${head}`]));
 const models = [
-  { name: 'demo (11 M)', folder: 'models/demo/target', heads: demo },
-  { name: 'random Llama shape (135 M), random heads', folder: await randomCheckpoint('random-135m', SHAPE_135M), heads: await randomHeads('random-135m', SHAPE_135M) },
+  { name: 'demo (11 M)', folder: 'models/demo/target', heads: demo, tokens: 384 },
+  { name: 'random Llama shape (135 M), random heads', folder: await randomCheckpoint('random-135m', SHAPE_135M), heads: await randomHeads('random-135m', SHAPE_135M), tokens: 64 },
 ];
 const results = [];
 let machine;
-for (const { name, folder, heads } of models.filter(({ name }) => name.includes(flags.only))) results.push({ name, ...await compare(folder, heads) });
+for (const { name, folder, heads, tokens } of models.filter(({ name }) => name.includes(flags.only))) results.push({ name, ...await compare(folder, heads, tokens) });
 save({ date: new Date().toISOString(), machine, results });
 
-/** Every strategy in turn, several rounds, with trees of fixed shape, so that the products of an iteration are known. */
-async function compare(folder, heads) {
+/** Every strategy in turn, several rounds long enough for the host's code to be compiled, with trees of fixed shape, so that the products of an iteration are known. */
+async function compare(folder, heads, tokens) {
   const rates = await passRates(folder);
   const arms = [{ strategy: 'off', products: [] }, ...armsOf(folder, heads)].map((arm) => ({ ...arm, parts: [], lengths: [] }));
   const engine = await createEngine({ ...common, model: folder, maxSequences: 1, maxTokensPerSequence: 512, measure: false });
   machine = machineOf(engine);
   for (let round = 0; round <= ROUNDS; round++) {
     for (const { strategy, parts, lengths } of round % 2 === 0 ? arms : arms.toReversed()) {
-      const one = await partsOf(engine, strategy, round);
+      const one = await partsOf(engine, strategy, round, tokens);
       if (round > 0) { parts.push(one.parts); lengths.push(one.length); }   // the first warms up
     }
   }
@@ -44,10 +44,10 @@ async function compare(folder, heads) {
   return { rates, arms: arms.map(({ strategy, products, parts, lengths }) => ({ strategy, length: median(lengths), parts: mediansOf(parts), floorMs: floorOf(products, rates) })) };
 }
 
-async function partsOf(engine, strategy, round) {
+async function partsOf(engine, strategy, round, maxTokens) {
   const promptTokens = Array.from({ length: 32 }, (_, i) => 10 + ((i * 7 + round) % 500));
   const recorder = new PartsRecorder(engine.events);
-  const run = engine.generate({ promptTokens, maxTokens: TOKENS, ignoreEos: true, strategy });
+  const run = engine.generate({ promptTokens, maxTokens, ignoreEos: true, strategy });
   for await (const { tokens } of run) if (tokens.length > 0) recorder.chunk(performance.now());
   const { stats } = await run.result;
   recorder[Symbol.dispose]();
