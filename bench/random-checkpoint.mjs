@@ -1,6 +1,6 @@
 // Checkpoints with random weights: running them costs what running trained ones of the same shapes costs.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeSafetensors } from '../dist/core/checkpoint/safetensors-writer.js';
 
@@ -35,7 +35,7 @@ export function layerShapes(layer, { hidden, inner, kv, input = hidden }) {
  * @param shapes by tensor name @param extra tensors that are not random @returns the folder
  */
 export async function randomFolder(name, config, shapes, extra = []) {
-  const folder = fileURLToPath(new URL(`../build-bench/${name}`, import.meta.url));
+  const folder = relative('.', fileURLToPath(new URL(`../build-bench/${name}`, import.meta.url)));
   if (existsSync(join(folder, 'config.json'))) return folder;
   mkdirSync(folder, { recursive: true });
   const next = randomBlock();
