@@ -3,17 +3,8 @@ import type { GenerateRequest } from '../../core/index.js';
 import { collect, collectBias, decimal, integer, seed, tokenIds } from './values.js';
 
 /** Flags of one request, shared by `generate` and `bench`. */
-export interface RequestFlags {
-  readonly maxTokens?: number;
-  readonly temperature?: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly minP?: number;
-  readonly repetitionPenalty?: number;
-  readonly presencePenalty?: number;
-  readonly frequencyPenalty?: number;
-  readonly logitBias?: Readonly<Record<number, number>>;
-  readonly minTokens?: number;
+export interface RequestFlags extends Pick<GenerateRequest,
+  'maxTokens' | 'temperature' | 'topK' | 'topP' | 'minP' | 'repetitionPenalty' | 'presencePenalty' | 'frequencyPenalty' | 'logitBias' | 'minTokens'> {
   readonly seed?: bigint;
   readonly ignoreEos?: true;
   readonly stop?: readonly string[];
